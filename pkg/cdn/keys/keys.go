@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package keys is the etcd key schema: where each kind of state lies, and the
+// form of what lies there. Every service that reads or writes etcd takes its keys
+// and record bytes from here. The package does no I/O.
+package keys
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+)
+
+// Root is the prefix of every key, with the schema version in it (C8.104).
+const Root = "/seafront/v1/"
+
+// The audiences of keys below Root (C8.2, design 3.1).
+const (
+	edges     = Root + "e/" // identities of edges
+	resources = Root + "r/" // desired state, watched by edges
+	control   = Root + "c/" // uniqueness, references, quotas: config and registry only
+	status    = Root + "s/" // progress, under leases: read by config alone
+)
+
+// An edge watches [EdgeFrom, EdgeTo): the roots e/, h/ and r/ and nothing else, in
+// one watch (design 3.1). Status writes lie beyond and wake no edge.
+const (
+	EdgeFrom = edges
+	EdgeTo   = status
+)
+
+// Config watches [EdgeFrom, ConfigTo): what edges see, and their status.
+const ConfigTo = Root + "t/"
+
+// Settings that every service knows.
+const (
+	// Epoch names the data set; it changes only when a backup is restored (C8.29).
+	Epoch = resources + "settings/epoch"
+	// Beat is touched by config every few seconds, so that an edge can tell a quiet
+	// system from a dead watch (design 3.1).
+	Beat = resources + "settings/beat"
+)
+
+// Collection is a kind of resource: the first part of its name and of its key.
+type Collection string
+
+// The collections of this release.
+const (
+	Distributions Collection = "distributions"
+	CachePolicies Collection = "cachePolicies"
+	Origins       Collection = "origins"
+	Edges         Collection = "edges"
+	settings      Collection = "settings"
+)
+
+// Name is the resource name of an id, for example distributions/E1.
+func (c Collection) Name(id string) string { return string(c) + "/" + id }
+
+// Prefix is the prefix of all keys of a collection below r/.
+func (c Collection) Prefix() string { return resources + string(c) + "/" }
+
+// Resource is the key of a resource that edges may see (C8.22, C8.23, C8.27).
+func Resource(c Collection, id string) string { return c.Prefix() + escape(id) }
+
+// Edge is the key of an edge's identity (design 3.1).
+func Edge(id string) string { return edges + "edges/" + escape(id) }
+
+// EdgePrefix is the prefix of all edge identities.
+const EdgePrefix = edges + "edges/"
+
+// EdgeStatus is the key of what an edge says of itself (C8.39).
+func EdgeStatus(id string) string { return status + "edges/" + escape(id) }
+
+// EdgeStatusPrefix is the prefix of all edge status records.
+const EdgeStatusPrefix = status + "edges/"
+
+// Host is the claim of a host name or wildcard, with its labels reversed so that a
+// wildcard and what it covers are neighbours (C8.30, C8.45).
+func Host(alias string) string { return control + "hosts/" + escape(hostname.Reverse(alias)) }
+
+// Label is the claim of a generated host label; it is never deleted (C8.31).
+func Label(label string) string { return control + "labels/" + escape(label) }
+
+// CallerReference is the claim of a caller reference; it is never deleted (C8.34,
+// C3.13). The reference itself is hashed: it may hold any printable character.
+func CallerReference(c Collection, reference string) string {
+	sum := sha256.Sum256([]byte(reference))
+	return control + "idem/" + string(c) + "/-/" + hex.EncodeToString(sum[:])
+}
+
+// Ref is the key by which referrer holds target (C8.33).
+func Ref(target Collection, targetID string, referrer Collection, referrerID string) string {
+	return RefsTo(target, targetID) + string(referrer) + "/" + escape(referrerID)
+}
+
+// RefsTo is the prefix of all keys by which anything holds target.
+func RefsTo(target Collection, targetID string) string {
+	return control + "refs/" + string(target) + "/" + escape(targetID) + "/"
+}
+
+// ParseRef returns who holds the target of a key made by Ref.
+func ParseRef(key string) (referrer Collection, id string, err error) {
+	rest, ok := strings.CutPrefix(key, control+"refs/")
+	parts := strings.Split(rest, "/")
+	if !ok || len(parts) != 4 {
+		return "", "", fmt.Errorf("key %q is not a reference", key)
+	}
+	id, err = unescape(parts[3])
+	return Collection(parts[2]), id, err
+}
+
+// Kind says what a key of the edge's or config's range holds.
+type Kind uint8
+
+// The kinds. Keys of later releases are KindOther: an older edge ignores them.
+const (
+	KindOther Kind = iota
+	KindDistribution
+	KindCachePolicy
+	KindOrigin
+	KindEpoch
+	KindBeat
+	KindEdge
+	KindEdgeStatus
+)
+
+// Parse tells what a key holds and the id of the resource. A key that is not of
+// this schema is KindOther.
+func Parse(key string) (Kind, string) {
+	switch key {
+	case Epoch:
+		return KindEpoch, ""
+	case Beat:
+		return KindBeat, ""
+	}
+	for _, p := range []struct {
+		prefix string
+		kind   Kind
+	}{
+		{resources + string(Distributions) + "/", KindDistribution},
+		{resources + string(CachePolicies) + "/", KindCachePolicy},
+		{resources + string(Origins) + "/", KindOrigin},
+		{EdgePrefix, KindEdge},
+		{EdgeStatusPrefix, KindEdgeStatus},
+	} {
+		if rest, ok := strings.CutPrefix(key, p.prefix); ok {
+			id, err := unescape(rest)
+			if err != nil || id == "" || strings.Contains(rest, "/") {
+				return KindOther, ""
+			}
+			return p.kind, id
+		}
+	}
+	return KindOther, ""
+}
+
+// escape makes one key segment of s: everything outside [A-Za-z0-9._~*-] becomes
+// %XX, so a name can never contain a slash (C8.44).
+func escape(s string) string {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		plain = plain && unreserved(s[i])
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if unreserved(s[i]) {
+			b.WriteByte(s[i])
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", s[i])
+	}
+	return b.String()
+}
+
+func unescape(s string) (string, error) {
+	if !strings.Contains(s, "%") {
+		return s, nil
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+3 > len(s) {
+			return "", fmt.Errorf("key segment %q ends within an escape", s)
+		}
+		c, err := hex.DecodeString(s[i+1 : i+3])
+		if err != nil {
+			return "", fmt.Errorf("key segment %q: %w", s, err)
+		}
+		b.WriteByte(c[0])
+		i += 2
+	}
+	return b.String(), nil
+}
+
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '.' || c == '_' || c == '~' || c == '*' || c == '-'
+}

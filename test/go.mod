@@ -1,0 +1,3 @@
+module github.com/seafront-cdn/seafront/test
+
+go 1.26.0
