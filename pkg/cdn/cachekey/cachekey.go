@@ -1,200 +1,144 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cachekey builds the name of a stored response from a request and a cache
-// policy, and with it the values that the origin gets because they are in the key
-// (D11.4). It is pure.
+// Package cachekey names stored responses: it builds the key of a request by a
+// cache policy, and tells what goes to the origin because it is in the key (D11.a,
+// D11.b). It is pure. It promises that two requests share a key only if everything
+// that the policy looks at is equal, and that what goes to the origin follows from
+// what is keyed. It neither decides whether a response may be stored nor chooses
+// among variants below a key.
 package cachekey
 
 import (
 	"encoding/binary"
-	"slices"
-	"strings"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
 
-// Key names a stored response. Its bytes are canonical: equal keys mean that
-// everything that the policy looks at is equal.
+// Key names a stored response. Its bytes are canonical and unambiguous, but no
+// text. The behavior that a request took is not in it: two behaviors whose policies
+// come to the same key share the object (D11.5). Host and scheme are not in it
+// unless the policy lists the header (D11.2).
+//
+// The layout is: distribution, method, path, query; the number of keyed headers and
+// of each the name in lower case and the value; cookies; one byte for the class of
+// Accept-Encoding. Each string stands behind its length. Headers bear their names
+// because policies of one distribution may key different ones.
 type Key string
 
-// Mode is how the names of a Selection are read.
-type Mode uint8
-
-// The modes.
-const (
-	_ Mode = iota
-	None
-	Listed
-	AllExcept
-	All
-)
-
-var modeWords = [...]string{"unknown", "none", "listed", "all-except", "all"}
-
-func (m Mode) String() string {
-	if int(m) >= len(modeWords) {
-		return modeWords[0]
-	}
-	return modeWords[m]
-}
-
-// Selection is a choice of cookies or query parts by name. Names are case-sensitive
-// and literal: * is an ordinary character (D11.6).
-type Selection struct {
-	Mode  Mode
-	Names []string
-}
-
-func (s *Selection) takes(name string) bool {
-	switch s.Mode {
-	case All:
-		return true
-	case Listed:
-		return slices.Contains(s.Names, name)
-	case AllExcept:
-		return !slices.Contains(s.Names, name)
-	}
-	return false
-}
-
-// Policy says which parts of a request are in the key. It is immutable; make it
-// with NewPolicy.
-type Policy struct {
-	headers      []string
-	cookies      Selection
-	query        Selection
-	gzip, brotli bool
-}
-
-// NewPolicy copies its arguments. Names that begin with "CloudFront-" stand for
-// values that the edge computes; what a viewer sends under such a name is never
-// keyed or forwarded.
-func NewPolicy(headers []string, cookies, query Selection, gzip, brotli bool) Policy {
-	p := Policy{cookies: cookies, query: query, gzip: gzip, brotli: brotli}
-	p.cookies.Names, p.query.Names = slices.Clone(cookies.Names), slices.Clone(query.Names)
-	for _, h := range headers {
-		if !computed(h) {
-			p.headers = append(p.headers, h)
-		}
-	}
-	// The order in which a request sends headers does not matter (D11.7); nor does
-	// the order in which a policy lists them.
-	slices.SortFunc(p.headers, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-	return p
-}
-
-func computed(name string) bool {
-	const prefix = "cloudfront-"
-	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
-}
-
-// Parts are what a request brings, byte for byte.
+// Parts are what a viewer sent, byte for byte, and the distribution that it asked.
 type Parts struct {
-	Distribution string // id
-	Method       string
-	Path         string // raw
-	Query        string // raw, without "?"
-	Header       header.Fields
-}
-
-// Forward is what the origin gets because it is in the key.
-type Forward struct {
-	Query  string // without "?"; empty means none (D11.12)
-	Cookie string // empty means none
-	// Header holds the keyed headers that the request has, Accept-Encoding in its
-	// normalised form included.
+	// Distribution is the id, one for all aliases (D11.1).
+	Distribution string
+	// Method is the request method in upper case.
+	Method string
+	// Path is the raw path: /%41 is not /A (D11.3).
+	Path string
+	// Query is the raw query without its question mark.
+	Query string
+	// HasQuery tells a bare question mark from none. Both count as no query, so it
+	// does not change what Build returns (D11.11).
+	HasQuery bool
+	// Header holds all header lines.
 	Header header.Fields
-	// Class is the normalised Accept-Encoding that Key was made for.
-	Class Class
 }
 
-// Build returns the key of a request and what goes to the origin with it. GET and
-// HEAD share a key (D11.1).
+// Forward is what the origin gets because it is in the key (D11.4). What else it
+// gets is decided elsewhere.
+type Forward struct {
+	// Query holds the keyed pieces in request order, without a question mark;
+	// HasQuery is false if there are none, and no question mark is sent (D11.12).
+	Query    string
+	HasQuery bool
+	// Cookie is the value of the Cookie header; HasCookie is false if no cookie is
+	// sent.
+	Cookie    string
+	HasCookie bool
+	// AcceptEncoding is the normalised value; HasAcceptEncoding is false if the
+	// policy does not look at the header, lists it like any other (D11.19), or the
+	// request has none (D11.16).
+	AcceptEncoding    string
+	HasAcceptEncoding bool
+	// Encoding is the class that the key was built with.
+	Encoding Class
+	// Header holds the keyed headers that the request has, one line each, in the
+	// spelling of the policy.
+	Header header.Fields
+}
+
+// Build returns the key of a request and what goes to the origin with it. For a
+// policy that keys no header, cookie or query the key is the only allocation.
 func (p *Policy) Build(in Parts) (Key, Forward) {
-	f := Forward{Query: p.query.pick(in.Query, "&")}
-	b := make([]byte, 0, 64+len(in.Path)+len(f.Query))
-	b = part(b, in.Distribution)
-	b = part(b, methodPart(in.Method))
-	b = part(b, in.Path)
-	b = part(b, f.Query)
-	for _, name := range p.headers {
-		v, ok := in.Header.Joined(name, ",")
-		if !ok {
-			b = append(b, absent)
-			continue
-		}
-		b = append(b, present)
-		b = part(b, v)
-		f.Header.Add(name, v)
-	}
-	if p.cookies.Mode > None {
-		f.Cookie = p.cookies.pickCookies(in.Header)
-		b = part(b, f.Cookie)
-	}
-	f.Class = p.encode(in.Header, &f.Header)
-	return Key(append(b, byte(f.Class))), f
+	var f Forward
+	f.Query = p.query.queryString(in.Query)
+	f.HasQuery = f.Query != ""
+	f.Cookie = p.cookies.cookieString(in.Header)
+	f.HasCookie = f.Cookie != ""
+	f.Encoding = p.class(in.Header)
+	f.AcceptEncoding, f.HasAcceptEncoding = f.Encoding.acceptEncoding()
+
+	var room [256]byte
+	b := appendPart(room[:0], in.Distribution)
+	b = appendPart(b, methodPart(in.Method))
+	b = appendPart(b, in.Path)
+	b = appendPart(b, f.Query)
+	b, f.Header = p.appendHeaders(b, in.Header)
+	b = appendPart(b, f.Cookie)
+	return Key(append(b, f.Encoding.keyByte())), f
 }
 
-// An absent header is not an empty one (D11.7).
-const (
-	absent  = 0
-	present = 1
-)
-
-// part appends s behind its length, so that no two lists of parts look alike.
-func part(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+// WithEncoding returns the key of the same request in another class of
+// Accept-Encoding.
+func (k Key) WithEncoding(c Class) Key {
+	if k == "" || k[len(k)-1] == c.keyByte() {
+		return k
+	}
+	b := append(make([]byte, 0, len(k)), k...)
+	b[len(b)-1] = c.keyByte()
+	return Key(b)
 }
 
-// methodPart keeps answers to OPTIONS apart (D11.1).
+// appendPart appends s behind its length, so that no two lists of parts look alike.
+func appendPart(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// methodPart lets GET and HEAD share an object and keeps OPTIONS apart (D11.1).
+// Answers to other methods are never stored; a part of their own makes sure that
+// none could be taken for the answer to a GET.
 func methodPart(method string) string {
-	if method == "OPTIONS" {
-		return method
-	}
-	return ""
-}
-
-// pick keeps the pieces of a raw query that the selection takes, in the order of
-// the request and byte for byte (D11.9–D11.11).
-func (s *Selection) pick(query, sep string) string {
-	if query == "" || s.Mode <= None {
+	if method == "GET" || method == "HEAD" {
 		return ""
 	}
-	if s.Mode == All {
-		return query
-	}
-	var kept []string
-	for piece := range strings.SplitSeq(query, sep) {
-		name, _, _ := strings.Cut(piece, "=")
-		if s.takes(name) {
-			kept = append(kept, piece)
-		}
-	}
-	return strings.Join(kept, sep)
+	return method
 }
 
-// pickCookies keeps the cookies that the selection takes, sorted by name, ties in
-// the order of the request (D11.13). Pieces that are no name–value pair and names
-// that begin with $ are dropped (D11.14).
-func (s *Selection) pickCookies(h header.Fields) string {
-	type cookie struct{ name, pair string }
-	var kept []cookie
-	for i := range h {
-		if !header.Equal(h[i].Name, "Cookie") {
+// appendHeaders appends the keyed headers that the request has and returns them as
+// the origin gets them. Several lines of a name are one value; an absent header
+// has no part, an empty one has an empty part (D11.7).
+func (p *Policy) appendHeaders(b []byte, in header.Fields) ([]byte, header.Fields) {
+	if len(p.headers) == 0 {
+		return append(b, 0), nil
+	}
+	var out header.Fields
+	for i, h := range p.headers {
+		value, ok := in.Joined(h.name, ",")
+		if !ok {
 			continue
 		}
-		for piece := range strings.SplitSeq(h[i].Value, ";") {
-			pair := strings.Trim(piece, " \t")
-			name, _, ok := strings.Cut(pair, "=")
-			if ok && name != "" && name[0] != '$' && s.takes(name) {
-				kept = append(kept, cookie{name, pair})
-			}
+		if out == nil {
+			out = make(header.Fields, 0, len(p.headers)-i)
+		}
+		out.Add(h.name, value)
+	}
+	b = binary.AppendUvarint(b, uint64(len(out)))
+	next := 0 // out is a subsequence of p.headers
+	for _, h := range p.headers {
+		if next < len(out) && out[next].Name == h.name {
+			b = appendPart(b, h.folded)
+			b = appendPart(b, out[next].Value)
+			next++
 		}
 	}
-	slices.SortStableFunc(kept, func(a, b cookie) int { return strings.Compare(a.name, b.name) })
-	pairs := make([]string, len(kept))
-	for i, c := range kept {
-		pairs[i] = c.pair
-	}
-	return strings.Join(pairs, "; ")
+	return b, out
 }

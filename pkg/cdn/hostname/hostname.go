@@ -1,178 +1,132 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostname knows the syntax of host names: configured aliases, origin
-// hosts, and the Host that a viewer sends. It is pure and promises not to allocate
-// on the request path.
+// Package hostname knows host names: the syntax of configured aliases and origin
+// hosts, the form in which a viewer's Host is compared with them, and the
+// wildcards that cover a name. It is pure, and what the request path calls does
+// not allocate for names in their usual form. It resolves nothing and owns no
+// table of names.
 package hostname
 
 import (
-	"errors"
-	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 const (
-	maxName  = 253 // bytes of a whole name
-	maxLabel = 63  // bytes of one label
+	maxName  = 253 // bytes of a whole name without the root dot (C2.40, C2.46)
+	maxLabel = 63  // bytes of one label (C2.40)
 )
 
-// CheckAlias says what is wrong with a configured alias (C2.40, C2.41, C2.44): it
-// has to be a lower-case DNS name of at least two labels, whose leftmost label may
-// be "*" when at least two more follow, and must not lie under baseDomain.
-func CheckAlias(alias, baseDomain string) error {
-	name := strings.TrimPrefix(alias, "*.") // a wildcard obeys the same rules behind its star
-	switch {
-	case alias == "":
-		return errors.New("is empty; want a host name such as www.example.com")
-	case strings.Contains(name, "*"):
-		return errors.New("has a * that is not the whole leftmost label; want *.example.com")
-	case alias != strings.ToLower(alias):
-		return fmt.Errorf("has upper-case letters; want %q", clip(strings.ToLower(alias)))
-	case len(alias) > maxName:
-		return fmt.Errorf("is %d bytes long; at most %d", len(alias), maxName)
-	case !strings.Contains(name, "."):
-		return errors.New("has too few labels; want at least two, and two after *.")
-	}
-	if err := checkName(name); err != nil {
-		return err
-	}
-	if baseDomain != "" && (name == baseDomain || strings.HasSuffix(name, "."+baseDomain)) {
-		return fmt.Errorf("lies under %s, which belongs to the CDN itself", baseDomain)
-	}
-	return nil
-}
-
-// CheckHost says what is wrong with the host name of an origin (C2.46): a DNS name
-// in any case, without scheme, port or path, and not an IP address.
-func CheckHost(name string) error {
-	switch {
-	case name == "":
-		return errors.New("is empty; want a host name such as origin.example.net")
-	case strings.Contains(name, "://"):
-		return errors.New("has a scheme; want the bare host name")
-	case strings.Contains(name, "/"):
-		return errors.New("has a path; want the bare host name")
-	case strings.Contains(name, ":"):
-		return errors.New("has a colon; want the bare host name, ports have their own fields")
-	case len(name) > maxName:
-		return fmt.Errorf("is %d bytes long; at most %d", len(name), maxName)
-	}
-	return checkName(strings.ToLower(name))
-}
-
-// checkName checks lower-case labels of letters, digits and hyphens.
-func checkName(name string) error {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return errors.New("is an IP address; want a DNS name")
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		switch {
-		case label == "":
-			return errors.New("has an empty label or a dot at its end")
-		case len(label) > maxLabel:
-			return fmt.Errorf("has a label of %d bytes; at most %d", len(label), maxLabel)
-		case label[0] == '-' || label[len(label)-1] == '-':
-			return fmt.Errorf("has the label %q, which begins or ends with a hyphen", label)
-		}
-		for i := range len(label) {
-			if c := label[i]; !isLabelByte(c) {
-				return fmt.Errorf("has the character %q; labels hold a-z, 0-9 and hyphens (xn-- form for others)", rune(c))
-			}
-		}
-	}
-	return nil
-}
-
-func isLabelByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-'
-}
-
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80]
-	}
-	return s
-}
-
 // Fold makes the Host of a request comparable with configured names (D2.2): lower
-// case, without a port and without one dot at the end. False means that it is no
-// possible host. A host that is already in that form costs no allocation.
+// case, without a port, without one dot at the end. The second result is false for
+// what cannot be a host at all: empty, longer than 253 bytes, an empty label, a
+// character that no host has, a bad port or a bad IPv6 literal. An IPv6 literal
+// keeps its brackets. A host that is already lower case costs no allocation.
+//
+// Fold is more generous than CheckAlias on purpose: a well-formed name that no
+// distribution can own, such as a_b.example.com, may be covered by a wildcard and
+// is otherwise unknown (D2.6), not malformed.
 func Fold(host string) (string, bool) {
-	name, ok := cutPort(host)
-	if !ok {
+	if strings.HasPrefix(host, "[") {
+		return foldLiteral(host)
+	}
+	name, port, hasPort := strings.Cut(host, ":")
+	if hasPort && !isPort(port) {
 		return "", false
 	}
 	name = strings.TrimSuffix(name, ".")
-	if name == "" || len(name) > maxName {
+	if !isHost(name) {
 		return "", false
 	}
-	upper := false
-	for i := range len(name) {
-		c := name[i]
-		upper = upper || 'A' <= c && c <= 'Z'
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"#%/<>?@\^{|}`+"`", c) >= 0 {
-			return "", false
-		}
-	}
-	if upper {
-		name = strings.ToLower(name)
-	}
-	return name, true
+	return strings.ToLower(name), true
 }
 
-// cutPort removes ":port". An IPv6 literal keeps its brackets.
-func cutPort(host string) (string, bool) {
-	if strings.HasPrefix(host, "[") {
-		end := strings.IndexByte(host, ']')
-		if end < 0 {
-			return "", false
-		}
-		return host[:end+1], host[end+1:] == "" || isPort(host[end+1:])
+// foldLiteral folds an IPv6 address in brackets with an optional port.
+func foldLiteral(host string) (string, bool) {
+	end := strings.IndexByte(host, ']')
+	if end < 0 {
+		return "", false
 	}
-	i := strings.IndexByte(host, ':')
-	if i < 0 {
-		return host, true
+	if rest := host[end+1:]; rest != "" && (rest[0] != ':' || !isPort(rest[1:])) {
+		return "", false
 	}
-	return host[:i], isPort(host[i:])
+	// A zone names an interface of the sender and means nothing here (RFC 9110 §4.2.1
+	// takes IP-literal from RFC 3986, which has none).
+	addr, err := netip.ParseAddr(host[1:end])
+	if err != nil || !addr.Is6() || addr.Zone() != "" {
+		return "", false
+	}
+	return strings.ToLower(host[:end+1]), true
 }
 
-// isPort says whether s is a colon and at most five digits; none is legal in a Host.
-func isPort(s string) bool {
-	if s == "" || s[0] != ':' || len(s) > 6 {
+// isHost says whether every label of name is there and holds only characters of
+// RFC 3986's reg-name. Escapes are left out because no DNS name needs one, and *
+// because configured wildcards are stored under names that hold it: a viewer must
+// not be able to ask for a wildcard itself.
+func isHost(name string) bool {
+	if name == "" || len(name) > maxName {
 		return false
 	}
-	for i := 1; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
+	afterDot := true
+	for i := range len(name) {
+		c := name[i]
+		if c == '.' && afterDot {
+			return false
+		}
+		if !isAlnum(c) && strings.IndexByte("-._~!$&'()+,;=", c) < 0 {
+			return false
+		}
+		afterDot = c == '.'
+	}
+	return !afterDot
+}
+
+func isAlnum(c byte) bool {
+	return isLower(c) || isDigit(c) || 'A' <= c && c <= 'Z'
+}
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// isPort accepts the digits behind a colon; none is legal (RFC 3986 §3.2.3).
+func isPort(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
 			return false
 		}
 	}
-	return true
+	if s == "" {
+		return true
+	}
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
-// Parents yields the names X for which the wildcard "*.X" covers host, the most
-// specific first (D2.3, D2.5): never the host itself.
+// Parents yields the names X for which the wildcard "*.X" covers host, most
+// specific first (D2.3, D2.5, C3.45): a wildcard stands for one or more whole
+// labels and never for none, so host itself is not among them. The host is one
+// that Fold has returned. Ranging over it does not allocate.
 func Parents(host string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for {
-			i := strings.IndexByte(host, '.')
-			if i < 0 || i+1 == len(host) {
-				return
-			}
-			host = host[i+1:]
-			if !yield(host) {
-				return
-			}
+		_, rest, found := strings.Cut(host, ".")
+		for found && yield(rest) {
+			_, rest, found = strings.Cut(rest, ".")
 		}
 	}
 }
 
-// Reverse turns the labels of a name around, so that in sorted keys a wildcard and
-// what it covers are neighbours (C8.30).
-func Reverse(name string) string {
-	labels := strings.Split(name, ".")
+// Reverse turns the order of the labels of an alias around: www.example.com
+// becomes com.example.www, and *.example.com becomes com.example.*. In sorted keys
+// a wildcard and the names that it covers are then neighbours (C8.30, C8.45).
+func Reverse(alias string) string {
+	labels := strings.Split(alias, ".")
 	slices.Reverse(labels)
 	return strings.Join(labels, ".")
 }
+
+// Unreverse gives the alias back that Reverse was called with.
+func Unreverse(reversed string) string { return Reverse(reversed) }

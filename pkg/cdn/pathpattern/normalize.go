@@ -2,31 +2,47 @@
 
 package pathpattern
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
-// Normalize returns the form of a raw path that patterns are matched against
-// (D5.8): percent-encoded unreserved characters decoded (RFC 3986 §6.2.2.2), dot
-// segments removed (§5.2.4), runs of slashes collapsed. Other escapes, malformed
-// ones too, stay as they are. A path that is already in that form is returned
-// itself. The raw path is what goes into the cache key and to the origin.
+// Normalize returns the form of a raw path that patterns are matched against; the
+// raw path itself stays what goes into the cache key and to the origin (D5.8). In
+// this order it decodes percent-encoded unreserved characters (RFC 3986 §6.2.2.2),
+// removes dot segments (§5.2.4) and makes one slash of several. Decoding comes
+// first because the dot is unreserved: /%2e%2e/ must not slip past a pattern that
+// /../ would not. Other escapes, %2F among them, and malformed ones stay as they
+// are, and what decoding produces is not decoded again.
+//
+// The result begins with a slash. A path that is normal already is returned
+// itself, without an allocation.
 func Normalize(path string) string {
 	if isNormal(path) {
 		return path
 	}
-	return removeDots(decode(path))
+	out := make([]byte, 0, len(path)+1)
+	if !strings.HasPrefix(path, "/") {
+		out = append(out, '/')
+	}
+	out = appendDecoded(out, path)
+	out = removeDotSegments(out)
+	return string(collapseSlashes(out))
 }
 
-// isNormal is conservative: it may say no to a path that is normal.
+// isNormal says whether Normalize would change nothing.
 func isNormal(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false
 	}
-	for i := 0; i < len(path); i++ {
+	for i := range len(path) {
 		switch path[i] {
 		case '%':
-			return false
+			if _, ok := escaped(path[i:]); ok {
+				return false
+			}
 		case '/':
-			if i+1 < len(path) && (path[i+1] == '/' || path[i+1] == '.') {
+			if i+1 < len(path) && path[i+1] == '/' || startsWithDots(path[i+1:]) {
 				return false
 			}
 		}
@@ -34,24 +50,38 @@ func isNormal(path string) bool {
 	return true
 }
 
-func decode(path string) string {
-	if !strings.Contains(path, "%") {
-		return path
+// startsWithDots says whether the first segment of s is "." or "..".
+func startsWithDots(s string) bool {
+	if s == "" || s[0] != '.' {
+		return false // the usual case, without a search for the next slash
 	}
-	out := make([]byte, 0, len(path))
+	segment, _, _ := strings.Cut(s, "/")
+	return segment == "." || segment == ".."
+}
+
+// appendDecoded appends path with its escapes of unreserved characters decoded.
+func appendDecoded(out []byte, path string) []byte {
 	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			hi, ok1 := unhex(path[i+1])
-			lo, ok2 := unhex(path[i+2])
-			if c := hi<<4 | lo; ok1 && ok2 && unreserved(c) {
-				out = append(out, c)
-				i += 2
-				continue
-			}
+		c, ok := escaped(path[i:])
+		if ok {
+			i += 2
+		} else {
+			c = path[i]
 		}
-		out = append(out, path[i])
+		out = append(out, c)
 	}
-	return string(out)
+	return out
+}
+
+// escaped returns the unreserved character whose escape s begins with, if it does.
+func escaped(s string) (byte, bool) {
+	if len(s) < 3 || s[0] != '%' {
+		return 0, false
+	}
+	high, ok1 := unhex(s[1])
+	low, ok2 := unhex(s[2])
+	c := high<<4 | low
+	return c, ok1 && ok2 && (isAlnum(rune(c)) || strings.IndexByte("-._~", c) >= 0)
 }
 
 func unhex(c byte) (byte, bool) {
@@ -66,33 +96,40 @@ func unhex(c byte) (byte, bool) {
 	return 0, false
 }
 
-func unreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		c == '-' || c == '.' || c == '_' || c == '~'
-}
-
-// removeDots resolves "." and ".." and collapses slashes. A path that ends in a
-// dot segment or a slash ends in a slash.
-func removeDots(path string) string {
-	var segments []string
-	slash := true // the result ends in a slash
-	for s := range strings.SplitSeq(path, "/") {
-		switch s {
-		case "", ".":
-			slash = true
-		case "..":
-			if len(segments) > 0 {
-				segments = segments[:len(segments)-1]
-			}
-			slash = true
+// removeDotSegments resolves "." and ".." in place. The path begins with a slash.
+// As in RFC 3986 §5.2.4 an empty segment counts as one (".." takes it away), a dot
+// segment at the end leaves a slash, and ".." at the root stays at the root.
+func removeDotSegments(path []byte) []byte {
+	out := path[:0] // never overtakes rest: each turn writes at most what it reads
+	for rest := path; len(rest) > 0; {
+		segment, last := rest, true // with its slash in front
+		if i := bytes.IndexByte(rest[1:], '/'); i >= 0 {
+			segment, last = rest[:i+1], false
+		}
+		rest = rest[len(segment):]
+		switch string(segment) {
+		case "/.":
+		case "/..":
+			out = out[:max(0, bytes.LastIndexByte(out, '/'))]
 		default:
-			segments = append(segments, s)
-			slash = false
+			out = append(out, segment...)
+			continue
+		}
+		if last {
+			out = append(out, '/')
 		}
 	}
-	out := "/" + strings.Join(segments, "/")
-	if slash && len(segments) > 0 {
-		out += "/"
+	return out
+}
+
+// collapseSlashes makes one slash of several, in place.
+func collapseSlashes(path []byte) []byte {
+	out := path[:0]
+	for _, c := range path {
+		if c == '/' && len(out) > 0 && out[len(out)-1] == '/' {
+			continue
+		}
+		out = append(out, c)
 	}
 	return out
 }

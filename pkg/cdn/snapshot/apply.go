@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+)
+
+// Change is one key of etcd at its newest version.
+type Change struct {
+	Key         string
+	Value       []byte // unused when Deleted
+	ModRevision int64
+	Deleted     bool
+}
+
+// Applied is what became of one change, for traces and logs.
+type Applied struct {
+	Resource    string
+	ModRevision int64
+	// Traceparent and Tracestate are of the request that wrote the record.
+	Traceparent, Tracestate string
+	Deleted                 bool
+	// Rejected says why the version is not in service; nil when it is.
+	Rejected *Rejection
+}
+
+// Report tells what Apply did.
+type Report struct {
+	Applied []Applied
+	// Compiled is how many distributions were compiled.
+	Compiled int
+}
+
+// Apply returns the snapshot after changes, which are complete up to revision. For
+// one key the last change counts. Records at a revision that is already in s are
+// not compiled again. A record that cannot be used leaves its previous version in
+// service and holds up nothing else (C8.76).
+func (s *Snapshot) Apply(revision int64, changes []Change) (*Snapshot, Report) {
+	work := s.pending(changes)
+	compileAll(work)
+	b := s.begin(revision)
+	for _, w := range work { // free names first, so that they can move in one step
+		b.release(w)
+	}
+	var report Report
+	for _, w := range work {
+		if w.compiled != nil && w.kind == keys.KindDistribution {
+			report.Compiled++
+		}
+		if applied, ok := b.put(w); ok {
+			report.Applied = append(report.Applied, applied)
+		}
+	}
+	return b.done(), report
+}
+
+// Replace returns the snapshot that holds exactly records: what is in s and not
+// among them is gone.
+func (s *Snapshot) Replace(revision int64, records []Change) (*Snapshot, Report) {
+	kept := make(map[string]struct{}, len(records))
+	for _, r := range records {
+		kept[r.Key] = struct{}{}
+	}
+	changes := records
+	for key := range s.Keys() {
+		if _, ok := kept[key]; !ok {
+			changes = append(changes[:len(changes):len(changes)], Change{Key: key, Deleted: true, ModRevision: revision})
+		}
+	}
+	return s.Apply(revision, changes)
+}
+
+// item is one change on its way into a snapshot.
+type item struct {
+	Change
+	kind   keys.Kind
+	id     string
+	record storev1.Record
+	// compiled is *Distribution, *CachePolicy, *Origin or, for the epoch, string.
+	compiled any
+	err      *Error
+}
+
+// pending keeps the last change of each key that is news to s.
+func (s *Snapshot) pending(changes []Change) []*item {
+	last := make(map[string]int, len(changes))
+	for i, c := range changes {
+		last[c.Key] = i
+	}
+	var work []*item
+	for i, c := range changes {
+		if last[c.Key] != i {
+			continue
+		}
+		kind, id := keys.Parse(c.Key)
+		seen, held := s.seen.get(c.Key)
+		if kind == keys.KindOther || kind == keys.KindEdge || kind == keys.KindBeat ||
+			c.Deleted && !held || !c.Deleted && held && seen == c.ModRevision {
+			continue
+		}
+		work = append(work, &item{Change: c, kind: kind, id: id})
+	}
+	return work
+}
+
+// compileAll compiles every item, on all processors when there are many.
+func compileAll(work []*item) {
+	const few = 16
+	workers := runtime.GOMAXPROCS(0)
+	if len(work) <= few || workers == 1 {
+		for _, w := range work {
+			w.compile()
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(work)); i = next.Add(1) - 1 {
+				work[i].compile()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (w *item) compile() {
+	if w.Deleted {
+		return
+	}
+	compiled, err := w.build()
+	if err == nil {
+		w.compiled = compiled
+		return
+	}
+	if !errors.As(err, &w.err) {
+		w.err = &Error{ReasonUnreadable, err.Error()}
+	}
+}
+
+func (w *item) build() (any, error) {
+	if w.kind == keys.KindEpoch {
+		return string(w.Value), nil
+	}
+	if err := keys.Decode(w.Value, &w.record); err != nil {
+		return nil, err
+	}
+	resource := w.record.GetResource()
+	w.record.Resource = nil // not kept beside the compiled form (design 3.3)
+	switch w.kind {
+	case keys.KindDistribution:
+		var d configv1.Distribution
+		if err := proto.Unmarshal(resource, &d); err != nil {
+			return nil, err
+		}
+		return CompileDistribution(w.id, w.ModRevision, &d)
+	case keys.KindCachePolicy:
+		var p configv1.CachePolicy
+		if err := proto.Unmarshal(resource, &p); err != nil {
+			return nil, err
+		}
+		return CompileCachePolicy(w.id, &p)
+	default:
+		var o originv1.Origin
+		if err := proto.Unmarshal(resource, &o); err != nil {
+			return nil, err
+		}
+		return CompileOrigin(w.id, &o)
+	}
+}
+
+func (w *item) resource() string {
+	switch w.kind {
+	case keys.KindDistribution:
+		return keys.Distributions.Name(w.id)
+	case keys.KindCachePolicy:
+		return keys.CachePolicies.Name(w.id)
+	case keys.KindOrigin:
+		return keys.Origins.Name(w.id)
+	}
+	return "settings/epoch"
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import "github.com/seafront-cdn/seafront/pkg/cdn/keys"
+
+// builder is a snapshot in the making.
+type builder struct {
+	next          Snapshot
+	hosts         *editor[string]
+	distributions *editor[*Distribution]
+	policies      *editor[*CachePolicy]
+	origins       *editor[*Origin]
+	seen          *editor[int64]
+	rejected      *editor[Rejection]
+}
+
+func (s *Snapshot) begin(revision int64) *builder {
+	return &builder{
+		next:          Snapshot{Revision: revision, Epoch: s.Epoch},
+		hosts:         s.hosts.edit(),
+		distributions: s.distributions.edit(),
+		policies:      s.policies.edit(),
+		origins:       s.origins.edit(),
+		seen:          s.seen.edit(),
+		rejected:      s.rejected.edit(),
+	}
+}
+
+// release frees the names of a distribution that will not keep them.
+func (b *builder) release(w *item) {
+	if w.kind != keys.KindDistribution || w.err != nil {
+		return
+	}
+	old, ok := b.distributions.get(w.id)
+	if !ok {
+		return
+	}
+	for _, h := range old.hosts {
+		if owner, _ := b.hosts.get(h); owner == w.id {
+			b.hosts.del(h)
+		}
+	}
+}
+
+// put takes one change in and says what became of it; false when it concerns no
+// resource.
+func (b *builder) put(w *item) (Applied, bool) {
+	applied := Applied{
+		Resource: w.resource(), ModRevision: w.ModRevision, Deleted: w.Deleted,
+		Traceparent: w.record.GetTraceparent(), Tracestate: w.record.GetTracestate(),
+	}
+	b.rejected.del(w.Key)
+	switch {
+	case w.Deleted:
+		b.seen.del(w.Key)
+		b.remove(w)
+	case w.err != nil:
+		r := Rejection{Resource: applied.Resource, Revision: w.ModRevision, Reason: w.err.Reason, Message: w.err.Message}
+		b.seen.set(w.Key, w.ModRevision)
+		b.rejected.set(w.Key, r)
+		applied.Rejected = &r
+	default:
+		b.seen.set(w.Key, w.ModRevision)
+		b.add(w)
+	}
+	return applied, w.kind != keys.KindEpoch
+}
+
+func (b *builder) add(w *item) {
+	switch v := w.compiled.(type) {
+	case *Distribution:
+		b.distributions.set(w.id, v)
+		for _, h := range v.hosts {
+			b.hosts.set(h, w.id)
+		}
+	case *CachePolicy:
+		b.policies.set(w.id, v)
+	case *Origin:
+		b.origins.set(w.id, v)
+	case string:
+		b.next.Epoch = v
+	}
+}
+
+func (b *builder) remove(w *item) {
+	switch w.kind {
+	case keys.KindDistribution:
+		b.distributions.del(w.id)
+	case keys.KindCachePolicy:
+		b.policies.del(w.id)
+	case keys.KindOrigin:
+		b.origins.del(w.id)
+	case keys.KindEpoch:
+		b.next.Epoch = ""
+	}
+}
+
+func (b *builder) done() *Snapshot {
+	s := b.next
+	s.hosts = b.hosts.done()
+	s.distributions = b.distributions.done()
+	s.policies = b.policies.done()
+	s.origins = b.origins.done()
+	s.seen = b.seen.done()
+	s.rejected = b.rejected.done()
+	return &s
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/pathpattern"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+)
+
+// Reasons for which a record cannot be served. They stand in the edge's status and
+// in the distribution's deployment.
+const (
+	ReasonUnreadable  = "UNREADABLE_RECORD"
+	ReasonUnknownEnum = "UNKNOWN_ENUM_VALUE"
+	ReasonUnsupported = "UNSUPPORTED_OPERATION"
+	ReasonInvalid     = "INVALID_RECORD"
+)
+
+// Error says why a resource does not compile.
+type Error struct {
+	Reason  string // one of the Reason constants
+	Message string
+}
+
+func (e *Error) Error() string { return e.Reason + ": " + e.Message }
+
+func invalid(format string, args ...any) *Error {
+	return &Error{ReasonInvalid, fmt.Sprintf(format, args...)}
+}
+
+// acceptable refuses what this release would have to ignore: an enum number that
+// it does not know (C6.60) and a field that it does not build.
+func acceptable(m proto.Message) error {
+	if vs := rules.UnknownEnums(m); len(vs) > 0 {
+		return &Error{ReasonUnknownEnum, list(vs)}
+	}
+	if vs := rules.Unsupported(m); len(vs) > 0 {
+		return &Error{ReasonUnsupported, list(vs)}
+	}
+	return nil
+}
+
+// list joins violations into one line of bounded length.
+func list(vs []rules.Violation) string {
+	const most = 5
+	var parts []string
+	for i, v := range vs {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(vs)-most))
+			break
+		}
+		parts = append(parts, v.Field+": "+v.Description)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// CompileDistribution makes the form that edges serve from. It is the same
+// function in config, which validates with it, and in the edge; it depends on
+// nothing but its arguments. It fills defaults in d. Errors are of type *Error.
+func CompileDistribution(id string, revision int64, d *configv1.Distribution) (*Distribution, error) {
+	if err := acceptable(d); err != nil {
+		return nil, err
+	}
+	rules.DefaultDistribution(d)
+	c := d.GetConfig()
+	out := &Distribution{
+		ID:       id,
+		Revision: revision,
+		Enabled:  c.GetEnabled(),
+		HTTP2:    c.GetHttpVersion() == configv1.HttpVersion_HTTP_VERSION_HTTP2,
+		ErrorTTL: errorTTL(c.GetCustomErrorResponses()),
+	}
+	if root := c.GetDefaultRootObject(); root != "" {
+		out.RootObject = "/" + root // D12.1
+	}
+	if d.GetDomainName() == "" {
+		return nil, invalid("domain_name is empty")
+	}
+	out.hosts = append([]string{d.GetDomainName()}, c.GetAliases()...)
+	targets, err := compileTargets(id, c.GetOrigins())
+	if err != nil {
+		return nil, err
+	}
+	if err := out.addBehaviors(c, targets); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func errorTTL(entries []*configv1.CustomErrorResponse) map[int]time.Duration {
+	if len(entries) == 0 {
+		return nil
+	}
+	ttl := make(map[int]time.Duration, len(entries))
+	for _, e := range entries {
+		ttl[int(e.GetErrorCode())] = e.GetErrorCachingMinTtl().AsDuration()
+	}
+	return ttl
+}
+
+// addBehaviors compiles the ordered behaviors and, last, the default one, whose
+// pattern matches everything (D5.1).
+func (d *Distribution) addBehaviors(c *configv1.DistributionConfig, targets map[string]Target) error {
+	patterns := make([]string, 0, len(c.GetCacheBehaviors())+1)
+	for i, b := range c.GetCacheBehaviors() {
+		out, err := compileBehavior(fmt.Sprintf("cache_behaviors[%d]", i), b, targets)
+		if err != nil {
+			return err
+		}
+		out.Pattern = b.GetPathPattern()
+		d.behaviors = append(d.behaviors, out)
+		patterns = append(patterns, out.Pattern)
+	}
+	last, err := compileBehavior("default_cache_behavior", c.GetDefaultCacheBehavior(), targets)
+	if err != nil {
+		return err
+	}
+	last.Pattern = "*"
+	d.behaviors = append(d.behaviors, last)
+	d.patterns, err = pathpattern.NewList(append(patterns, last.Pattern))
+	if err != nil {
+		return invalid("path patterns: %v", err)
+	}
+	return nil
+}
+
+func compileBehavior(field string, b *configv1.CacheBehavior, targets map[string]Target) (*Behavior, error) {
+	target, ok := targets[b.GetTargetOriginId()]
+	if !ok {
+		return nil, invalid("%s.target_origin_id: no origin %q", field, b.GetTargetOriginId())
+	}
+	protocol, ok := map[configv1.ViewerProtocolPolicy]ProtocolPolicy{
+		configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL:         AllowAll,
+		configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_HTTPS_ONLY:        HTTPSOnly,
+		configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_REDIRECT_TO_HTTPS: RedirectToHTTPS,
+	}[b.GetViewerProtocolPolicy()]
+	if !ok {
+		return nil, invalid("%s.viewer_protocol_policy is not set", field)
+	}
+	policy, ok := strings.CutPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/")
+	if !ok {
+		return nil, invalid("%s.cache_policy: %q is not cachePolicies/{cache_policy}", field, b.GetCachePolicy())
+	}
+	return &Behavior{Protocol: protocol, Origin: target, policy: policy}, nil
+}
+
+// CompileCachePolicy makes the form that edges serve from. Errors are of type
+// *Error.
+func CompileCachePolicy(id string, p *configv1.CachePolicy) (*CachePolicy, error) {
+	if err := acceptable(p); err != nil {
+		return nil, err
+	}
+	cookies, query := selection(p.GetCookies()), selection(p.GetQueryStrings())
+	out := &CachePolicy{
+		ID:               id,
+		Min:              p.GetMinTtl().AsDuration(),
+		Def:              orDefault(p.GetDefaultTtl(), 24*time.Hour),
+		Max:              orDefault(p.GetMaxTtl(), 365*24*time.Hour),
+		CookiesForwarded: cookies.Mode != cachekey.None,
+	}
+	if p.GetDefaultTtl() == nil {
+		out.Def = max(out.Def, out.Min) // C2.92
+	}
+	if p.GetMaxTtl() == nil {
+		out.Max = max(out.Max, out.Def) // C2.93
+	}
+	if out.Min < 0 || out.Def < out.Min || out.Max < out.Def {
+		return nil, invalid("TTLs are not 0 <= min %v <= default %v <= max %v", out.Min, out.Def, out.Max)
+	}
+	var names []string
+	if p.GetHeaders().GetMode() == configv1.HeaderSelection_MODE_LISTED {
+		names = p.GetHeaders().GetNames()
+	}
+	out.Headers = names
+	explicit := false
+	for _, n := range names {
+		explicit = explicit || header.Equal(n, "Accept-Encoding")
+	}
+	// Listed by name, Accept-Encoding is a plain header (D11.19).
+	gzip, brotli := p.GetAcceptEncodingGzip() && !explicit, p.GetAcceptEncodingBrotli() && !explicit
+	out.Key = cachekey.NewPolicy(names, cookies, query, gzip, brotli)
+	out.forwarded = forwardedHeaders(names, gzip || brotli)
+	return out, nil
+}
+
+// forwardedHeaders are the names that answers may vary by for viewers (D13.19 b).
+func forwardedHeaders(names []string, encoding bool) []string {
+	out := append([]string(nil), names...)
+	if encoding {
+		out = append(out, "Accept-Encoding")
+	}
+	return out
+}
+
+func orDefault(d *durationpb.Duration, def time.Duration) time.Duration {
+	if d == nil {
+		return def
+	}
+	return d.AsDuration()
+}
+
+func selection(s *configv1.ItemSelection) cachekey.Selection {
+	mode := map[configv1.ItemSelection_Mode]cachekey.Mode{
+		configv1.ItemSelection_MODE_LISTED:     cachekey.Listed,
+		configv1.ItemSelection_MODE_ALL_EXCEPT: cachekey.AllExcept,
+		configv1.ItemSelection_MODE_ALL:        cachekey.All,
+	}[s.GetMode()]
+	if mode == 0 {
+		return cachekey.Selection{Mode: cachekey.None}
+	}
+	return cachekey.Selection{Mode: mode, Names: s.GetNames()}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package snapshot is the whole configuration as an edge serves it: compiled,
+// immutable, one value for each revision. Applying a change makes a new value that
+// shares everything untouched with the old one, so a change costs the same with ten
+// or a hundred thousand distributions, and a request that has loaded a snapshot
+// never sees a mixture. The package does no I/O and starts no goroutine that
+// outlives a call.
+package snapshot
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
+)
+
+// Snapshot is one version of the configuration. It is immutable and safe for
+// concurrent use.
+type Snapshot struct {
+	// Revision is the etcd revision up to which every change is in it.
+	Revision int64
+	// Epoch names the data set that Revision belongs to (C8.29); empty until known.
+	Epoch string
+
+	hosts         table[string] // host or "*.suffix" → distribution id
+	distributions table[*Distribution]
+	policies      table[*CachePolicy]
+	origins       table[*Origin]
+
+	// By key: the revision that each record was last seen at, for resources whose
+	// compiled form does not carry it, and what was rejected.
+	seen     table[int64]
+	rejected table[Rejection]
+}
+
+// Rejection is a record whose newest version cannot be served. The previous one
+// stays in service.
+type Rejection struct {
+	// Resource is the name, for example distributions/E1.
+	Resource string
+	// Revision is the etcd revision of the rejected version.
+	Revision int64
+	// Reason is one of the Reason constants, Message the cause for people.
+	Reason, Message string
+}
+
+// Empty is the snapshot before anything was read: it knows the managed policies
+// and nothing else.
+func Empty() *Snapshot {
+	policies := table[*CachePolicy]{}.edit()
+	for _, p := range managed.CachePolicies() {
+		id := strings.TrimPrefix(p.GetName(), string(keys.CachePolicies)+"/")
+		compiled, err := CompileCachePolicy(id, p)
+		if err != nil {
+			panic("managed policy " + id + ": " + err.Error()) // covered by a test of this package
+		}
+		policies.set(id, compiled)
+	}
+	return &Snapshot{policies: policies.done()}
+}
+
+// Match returns the distribution that answers for a host: an exact name first, then
+// the longest wildcard suffix (D2.2, D2.3, D2.5). The host is folded: lower case,
+// without a port. A disabled distribution is returned like any other: it keeps its
+// names (C1.75).
+func (s *Snapshot) Match(host string) (*Distribution, bool) {
+	if id, ok := s.hosts.get(host); ok {
+		return s.distributions.get(id)
+	}
+	for suffix := range hostname.Parents(host) {
+		if id, ok := s.wildcard(suffix); ok {
+			return s.distributions.get(id)
+		}
+	}
+	return nil, false
+}
+
+// wildcard looks "*." + suffix up without building the string on the heap for
+// names of ordinary length.
+func (s *Snapshot) wildcard(suffix string) (string, bool) {
+	if s.hosts.shards == nil {
+		return "", false
+	}
+	var buf [256]byte
+	if len(suffix) > len(buf)-2 {
+		return "", false
+	}
+	name := append(append(buf[:0], '*', '.'), suffix...)
+	id, ok := s.hosts.shards[shardOfBytes(name)][string(name)]
+	return id, ok
+}
+
+// shardOfBytes is shardOf for a name in a buffer.
+func shardOfBytes(key []byte) uint8 {
+	h := uint32(2166136261)
+	for _, c := range key {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return uint8(h ^ h>>8 ^ h>>16 ^ h>>24)
+}
+
+// Behavior returns the behavior for a path that pathpattern.Normalize has made
+// ready: the first whose pattern matches, the default one last (D5.1).
+func (d *Distribution) Behavior(normalized string) *Behavior {
+	i := d.patterns.Match(normalized)
+	if i < 0 { // a path without a leading slash; the default behavior takes it
+		i = len(d.behaviors) - 1
+	}
+	return d.behaviors[i]
+}
+
+// Hosts returns the names that the distribution answers for.
+func (d *Distribution) Hosts() []string { return slices.Clone(d.hosts) }
+
+// CachePolicy returns the policy of a behavior, or false when its record is missing
+// or was never usable.
+func (s *Snapshot) CachePolicy(b *Behavior) (*CachePolicy, bool) {
+	return s.policies.get(b.policy)
+}
+
+// Origin returns the server of a target, with what the distribution sets in place
+// of the registered values, or false when the registered record is missing or was
+// never usable.
+func (s *Snapshot) Origin(t *Target) (*Origin, bool) {
+	if t.inline != nil {
+		return t.inline, true
+	}
+	o, ok := s.origins.get(t.ref)
+	if !ok || t.over == (override{}) {
+		return o, ok
+	}
+	changed := *o
+	changed.apply(t.over)
+	return &changed, true
+}
+
+// Counts says how many resources are in service, by collection.
+func (s *Snapshot) Counts() map[keys.Collection]int {
+	return map[keys.Collection]int{
+		keys.Distributions: s.distributions.size,
+		keys.CachePolicies: s.policies.size,
+		keys.Origins:       s.origins.size,
+	}
+}
+
+// Rejections returns what cannot be served, by resource name.
+func (s *Snapshot) Rejections() []Rejection {
+	out := make([]Rejection, 0, s.rejected.size)
+	for _, r := range s.rejected.all() {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b Rejection) int { return strings.Compare(a.Resource, b.Resource) })
+	return out
+}
+
+// Distributions yields every distribution in service, in no particular order.
+func (s *Snapshot) Distributions() iter.Seq[*Distribution] {
+	return func(yield func(*Distribution) bool) {
+		for _, d := range s.distributions.all() {
+			if !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// Keys yields every etcd key that the snapshot holds something of.
+func (s *Snapshot) Keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for k := range s.seen.all() {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package httpcache
+
+import "time"
+
+// MaxLifetime is the longest freshness lifetime and the greatest age that are
+// told apart: 100 years (D13.7).
+const MaxLifetime = 100 * 365 * 24 * time.Hour
+
+// DefaultErrorTTL is the error caching minimum of a status that the distribution
+// does not configure (D18.3).
+const DefaultErrorTTL = 10 * time.Second
+
+// minS3ErrorTTL is what an error caching minimum of 0 means for an S3 origin
+// (D18.3).
+const minS3ErrorTTL = time.Second
+
+// Policy is what a behavior says about caching. The zero value has caching off.
+type Policy struct {
+	// Min, Default and Max are MinTTL ≤ DefaultTTL ≤ MaxTTL (D13.1). All 0 turns
+	// caching off (D13.3).
+	Min, Default, Max time.Duration
+	// ErrorTTL is the error caching minimum by status; a status without an entry
+	// has DefaultErrorTTL (D18.3).
+	ErrorTTL map[int]time.Duration
+	// CookiesForwarded says that the cache policy or the origin request policy
+	// sends cookies to the origin (D14.4, D14.9, D17.6).
+	CookiesForwarded bool
+	// KeyedHeaders names the headers that the behavior keys or forwards, in any
+	// case. They may stay in Vary (D13.19).
+	KeyedHeaders []string
+	// S3 says that the answer comes from an S3 origin (D17.2, D18.3).
+	S3 bool
+}
+
+// Disabled says whether caching is off: nothing is stored, no request waits for
+// another's answer (D13.3).
+func (p Policy) Disabled() bool {
+	return p.Min == 0 && p.Default == 0 && p.Max == 0
+}
+
+// ErrorTTL returns for how long an error of that status is kept at least, and for
+// how long a stale object is served after such an error before the origin is
+// tried again (D13.21, D18.3). It is 0 when caching is off (D18.7).
+func ErrorTTL(status int, p Policy) time.Duration {
+	if p.Disabled() {
+		return 0
+	}
+	ttl, ok := p.ErrorTTL[status]
+	if !ok {
+		return DefaultErrorTTL
+	}
+	ttl = bound(ttl)
+	if p.S3 && ttl == 0 {
+		return minS3ErrorTTL
+	}
+	return ttl
+}
+
+// bound brings d into the range of lifetimes (D13.7).
+func bound(d time.Duration) time.Duration {
+	return min(max(d, 0), MaxLifetime)
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"time"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+)
+
+// Object is one stored response. It is immutable once it is in the store;
+// whoever refreshes it puts a changed copy that shares the body.
+type Object struct {
+	Key    cachekey.Key
+	Status int
+	// Header is what viewers get, without Age and without what the edge adds to
+	// each answer.
+	Header header.Fields
+	// Body is the content in pieces; empty for answers to HEAD and for markers.
+	Body [][]byte
+	// Size is the number of body bytes. For the answer to a HEAD request it is 0;
+	// its Content-Length stands in Header.
+	Size int64
+
+	// RequestTime and ResponseTime frame the origin's answer that made or last
+	// confirmed this object.
+	RequestTime  time.Time
+	ResponseTime time.Time
+	// InitialAge is the age that the answer had when it arrived (RFC 9111 §4.2.3).
+	InitialAge time.Duration
+	// Lifetime is the freshness lifetime; the object is fresh while its age is
+	// below it.
+	Lifetime time.Duration
+	// Retain says how long after ResponseTime the object may be used at all, stale
+	// included (D13.26).
+	Retain time.Duration
+
+	// NoStaleOnError: the origin forbids stale answers when it fails.
+	NoStaleOnError bool
+	// NoCondition: refetch without conditional headers (D13.18).
+	NoCondition bool
+	// HitForMiss marks a key whose answers cannot be shared: requests for it go to
+	// the origin without waiting for each other until Lifetime is over.
+	HitForMiss bool
+	// RetryAfter: a failed refresh is not tried again before (D13.21).
+	RetryAfter time.Time
+
+	// Revision is the configuration revision that the edge served when the origin
+	// request began.
+	Revision int64
+}
+
+// Cost is the number of bytes that the object counts for: its body, its header
+// and a share for bookkeeping.
+func (o *Object) Cost() int64 {
+	n := int64(len(o.Key)) + objectOverhead + o.Size
+	for i := range o.Header {
+		n += int64(len(o.Header[i].Name)+len(o.Header[i].Value)) + fieldOverhead
+	}
+	return n
+}
+
+const (
+	objectOverhead = 512 // Object, map entry and slice headers, measured roughly
+	fieldOverhead  = 32  // two string headers
+)
