@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package origin
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"sync"
+)
+
+// source reads a body in one framing.
+type source interface {
+	io.Reader
+	// whole says that every byte of the body was read, and none after it came.
+	whole() bool
+}
+
+// newSource returns the reader for a framing; limit bounds trailers.
+func newSource(in *bufio.Reader, f frame, limit int) source {
+	switch f.framing {
+	case ContentLength:
+		return &lengthReader{in: in, left: f.length}
+	case Chunked:
+		return &chunkedReader{in: in, limit: limit}
+	case CloseDelimited:
+		return &closeReader{in: in}
+	default:
+		return emptyReader{}
+	}
+}
+
+// lengthReader reads a body of known length.
+type lengthReader struct {
+	in    *bufio.Reader
+	left  int64
+	begun bool
+}
+
+// Read returns bytes up to the announced length. Bytes beyond it are an error
+// (D17.12) if they came together with the last ones; any that come later only
+// keep the connection from being used again.
+func (r *lengthReader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		if r.in.Buffered() > 0 {
+			return 0, fault(Invalid, "body is longer than its Content-Length")
+		}
+		return 0, io.EOF
+	}
+	n, err := r.in.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	r.begun = r.begun || n > 0
+	switch {
+	case err == nil:
+		return n, nil
+	case !r.begun && errors.Is(err, io.EOF):
+		return 0, fault(ZeroSize, "%d bytes announced, none came", r.left) // D17.13
+	}
+	return n, readFault(err, Truncated) // D17.12
+}
+
+func (r *lengthReader) whole() bool { return r.left == 0 && r.in.Buffered() == 0 }
+
+// closeReader reads a body that ends with its connection. A clean end counts as
+// whole, since nothing tells otherwise (D17.12); a reset does not.
+type closeReader struct{ in *bufio.Reader }
+
+// Read returns bytes until the connection ends.
+func (r *closeReader) Read(p []byte) (int, error) {
+	n, err := r.in.Read(p)
+	if err == nil || err == io.EOF { //nolint:errorlint // a wrapped EOF is not a clean end
+		return n, err
+	}
+	return n, readFault(err, Truncated)
+}
+
+func (r *closeReader) whole() bool { return false } // the connection is over
+
+// emptyReader is the body of an answer that has none.
+type emptyReader struct{}
+
+// Read returns io.EOF.
+func (emptyReader) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (emptyReader) whole() bool { return true }
+
+// body is what the caller reads. Close may be called while Read waits; it ends
+// the wait.
+type body struct {
+	src source
+	// explain turns a failure into the Error that the caller gets.
+	explain func(error) error
+	// release gives the connection back, or ends it when the body is not whole.
+	release func(whole bool)
+
+	mu     sync.Mutex // guards the rest; not held while reading
+	whole  bool
+	closed bool
+	err    error // what every later Read returns
+}
+
+var errBodyClosed = &Error{Kind: Canceled, Err: net.ErrClosed}
+
+// Read reads the body. It fails with an *Error.
+func (b *body) Read(p []byte) (int, error) {
+	if err := b.failed(); err != nil {
+		return 0, err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := b.src.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole = b.src.whole()
+	if err == nil {
+		return n, nil
+	}
+	switch {
+	case b.closed:
+		err = b.explain(errBodyClosed)
+	case err != io.EOF: //nolint:errorlint // the sources return io.EOF itself
+		err = b.explain(err)
+	}
+	b.err = err
+	return n, err
+}
+
+func (b *body) failed() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return b.explain(errBodyClosed)
+	}
+	return b.err
+}
+
+// Close ends the interest in the body. Its connection is kept only if the body
+// was read to its end. It never fails and may be called again.
+func (b *body) Close() error {
+	b.mu.Lock()
+	closed, whole := b.closed, b.whole
+	b.closed = true
+	b.mu.Unlock()
+	if !closed {
+		b.release(whole)
+	}
+	return nil
+}
