@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apierr is the one form of errors that callers of an API may branch on: a
+// kind, a reason for programs, a message for people, and what is wrong field by
+// field. Services return *Error; Status turns it into a gRPC status with the
+// details of C2.173 and C2.174. The package knows no resource.
+package apierr
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+)
+
+// Domain is the ErrorInfo.domain of every error (C2.174).
+const Domain = "seafront.example.org"
+
+// Kind is what a caller can do about an error.
+type Kind uint8
+
+// The kinds and what they mean to the caller (C2.173, C2.176).
+const (
+	_             Kind = iota // unknown, answered as internal
+	Invalid                   // the request is wrong by itself
+	NotFound                  // the named resource does not exist
+	AlreadyExists             // a name, alias or token is taken
+	Precondition              // state or references forbid it
+	Stale                     // the etag is not current: read again
+	Exhausted                 // a quota is reached
+	Unsupported               // not offered in this release
+	Unavailable               // the store cannot answer now: try again
+	Internal                  // a fault of the server
+)
+
+// codeOf is the one table from kinds to gRPC codes.
+func codeOf(k Kind) codes.Code {
+	switch k {
+	case Invalid:
+		return codes.InvalidArgument
+	case NotFound:
+		return codes.NotFound
+	case AlreadyExists:
+		return codes.AlreadyExists
+	case Precondition:
+		return codes.FailedPrecondition
+	case Stale:
+		return codes.Aborted
+	case Exhausted:
+		return codes.ResourceExhausted
+	case Unsupported:
+		return codes.Unimplemented
+	case Unavailable:
+		return codes.Unavailable
+	default:
+		return codes.Internal
+	}
+}
+
+// Reasons that belong to no resource.
+const (
+	ReasonInvalid          = "INVALID_ARGUMENT"  // C2.178
+	ReasonStoreUnavailable = "STORE_UNAVAILABLE" // C2.333
+	ReasonInternal         = "INTERNAL_ERROR"    // C2.331
+)
+
+// Violation is one thing that is wrong with one field of the request.
+type Violation struct {
+	// Field is its path as a client writes it, for example
+	// distribution.config.origins[0].id.
+	Field string
+	// Reason is for programs, Description for people.
+	Reason, Description string
+}
+
+// Error is an error with a meaning for callers.
+type Error struct {
+	Kind   Kind
+	Reason string
+	// Message says what is wrong and what would be right.
+	Message string
+	// Metadata holds every dynamic value of the message under lowerCamel keys.
+	Metadata map[string]string
+	// Violations are the bad fields; all of them, not the first.
+	Violations []Violation
+	// Cause is logged and never sent.
+	Cause error
+}
+
+// Error is for logs.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Reason, e.Message, e.Cause)
+	}
+	return e.Reason + ": " + e.Message
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// New makes an error without metadata.
+func New(kind Kind, reason, format string, args ...any) *Error {
+	return &Error{Kind: kind, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// With adds one metadata value and returns e.
+func (e *Error) With(key, value string) *Error {
+	if e.Metadata == nil {
+		e.Metadata = map[string]string{}
+	}
+	e.Metadata[key] = value
+	return e
+}
+
+// At names the field that the error is about and returns e.
+func (e *Error) At(field string) *Error {
+	e.Violations = append(e.Violations, Violation{field, e.Reason, e.Message})
+	return e.With("field", field)
+}
+
+// BadFields makes one error of all violations; its reason is that of the first. It
+// is nil when there are none.
+func BadFields(vs []Violation) *Error {
+	return fromViolations(Invalid, vs)
+}
+
+// UnsupportedFields is BadFields for fields that are not built (C2.185).
+func UnsupportedFields(vs []Violation) *Error {
+	return fromViolations(Unsupported, vs)
+}
+
+func fromViolations(kind Kind, vs []Violation) *Error {
+	if len(vs) == 0 {
+		return nil
+	}
+	e := New(kind, vs[0].Reason, "%s %s", vs[0].Field, vs[0].Description)
+	if n := len(vs) - 1; n > 0 {
+		e.Message += fmt.Sprintf(" (and %d more)", n)
+	}
+	e.Violations = vs
+	return e.With("field", vs[0].Field)
+}
+
+// Status makes the gRPC status of any error. What is neither an *Error nor a gRPC
+// status is internal, and its text is kept from the caller.
+func Status(err error) *status.Status {
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		if s, ok := status.FromError(err); ok {
+			return s
+		}
+		e = &Error{Kind: Internal, Reason: ReasonInternal, Message: "internal error"}
+	}
+	s := status.New(codeOf(e.Kind), e.Message)
+	info := &errdetails.ErrorInfo{Reason: e.Reason, Domain: Domain, Metadata: maps.Clone(e.Metadata)}
+	details := []protoadapt.MessageV1{info}
+	if len(e.Violations) > 0 {
+		bad := &errdetails.BadRequest{}
+		for _, v := range e.Violations {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+				Field: v.Field, Description: v.Description, Reason: v.Reason,
+			})
+		}
+		details = append(details, bad)
+	}
+	out, err := s.WithDetails(details...)
+	if err != nil { // only for messages that cannot be marshalled
+		return s
+	}
+	return out
+}
