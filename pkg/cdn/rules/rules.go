@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package rules holds what a resource's fields may say: which are built, which
-// values they default to. It is pure: the services apply it to requests, the edge
-// to stored records.
+// values they default to, which values they may have alone and together, and how a
+// change is merged into what is stored. It is pure: the services apply it to
+// requests, the edge to stored records. It promises that a distribution or origin
+// without violations compiles, that every violation is found at once and in the
+// order of the fields, and that no message makes it panic. It reads no store:
+// whether a name is free or a reference exists is checked in the transaction.
 package rules
 
 import (
@@ -23,12 +27,6 @@ type Violation struct {
 	// value that may be secret.
 	Description string
 }
-
-// Reasons of this package's violations.
-const (
-	ReasonUnsupported = "UNSUPPORTED_OPERATION"
-	ReasonUnknownEnum = "UNKNOWN_ENUM_VALUE"
-)
 
 // Unsupported returns one violation for each field that is set in m, at any depth,
 // and has no effect in this release. What is not built is refused, never ignored.
