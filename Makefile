@@ -1,15 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make help` lists the targets. Each target does the set-up that it needs.
 SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export GOFLAGS := -buildvcs=false
 export PATH := $(CURDIR)/.bin:$(PATH)
+export SEAFRONT_BIN := $(CURDIR)/.bin
+export SEAFRONT_PROGRAMS := $(CURDIR)/.build/bin
 BIN := .bin
+PROGRAMS := .build/bin
+VERSION ?= dev
+LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL := cd tools && GOWORK=off go build -o ../$(BIN)/
+GENERATORS := $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc
+MODULES := . proto test
+# Arguments for `make up`, for example UP="--data /tmp/sea --log-level debug".
+UP ?=
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
+
+.PHONY: up
+up: $(BIN)/grpcurl programs ## run a whole CDN in one process, with a sample site
+	@echo "== starting (Ctrl-C ends it)"; exec $(PROGRAMS)/seafront up $(UP)
+
+.PHONY: test
+test: $(BIN)/versitygw $(BIN)/grpcurl programs ## every test but the compose cluster
+	@echo "== unit tests, race detector on (1 of 2)"; go test -race -timeout 10m ./... ./proto/...
+	@echo "== end-to-end tests with the real programs (2 of 2)"; go test -timeout 10m ./test/...
+	@echo "== all tests passed"
+
+.PHONY: build
+build: programs ## compile everything
+	@go build work
+
+.PHONY: programs
+programs:
+	@echo "== building seafront, config, origin-registry, edge (minutes the first time)"; mkdir -p $(PROGRAMS)
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/ ./cmd/seafront ./services/config/cmd/config ./services/origin-registry/cmd/origin-registry ./services/edge/cmd/edge
+
+.PHONY: bench
+bench: ## benchmarks: compile, match, key, hit, and propagation through a real etcd
+	@echo "== functions"; go test -run '^$$' -bench . -benchmem ./pkg/cdn/... ./services/edge/internal/...
+	@echo "== propagation of a change"; SEAFRONT_BENCH=propagation go test -count 1 -v -timeout 30m -run '^TestPropagation$$' ./services/edge
+
+.PHONY: fuzz
+fuzz: ## every fuzzer for FUZZTIME (default 10s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' pkg services | xargs -n1 dirname | sort -u | while read -r dir; do \
+		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+			echo "== $$dir $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-10s} ./$$dir; done; done
+
+.PHONY: generate
+generate: $(GENERATORS) ## make the Go code of the protos
+	@echo "== generate"; buf format -w && buf generate
+
+.PHONY: check-generate
+check-generate: $(GENERATORS) ## fail when generated code is not what the protos make
+	@echo "== check generated code"; buf format -d --exit-code && buf generate && test -z "$$(git status --porcelain -- proto)" || { git status --short -- proto; echo "run: make generate"; exit 1; }
+
+.PHONY: lint
+lint: $(BIN)/buf $(BIN)/golangci-lint ## check protos and Go code
+	@echo "== buf lint"; buf lint
+	@echo "== gofmt"; out=$$(gofmt -s -l $$(git ls-files '*.go' | grep -v '^proto/gen/')); test -z "$$out" || { echo "$$out"; echo "run: make fix"; exit 1; }
+	@echo "== go vet"; go vet work; cd test && go vet -tags cluster ./...
+	@echo "== golangci-lint"; golangci-lint run ./cmd/... ./pkg/... ./services/...
+	@echo "== modules"; for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...) || { echo "run: make tidy"; exit 1; }; done
+
+.PHONY: fix
+fix: $(BIN)/golangci-lint ## mend what can be mended by itself
+	@gofmt -s -w $$(git ls-files '*.go' | grep -v '^proto/gen/'); golangci-lint run --fix ./cmd/... ./pkg/... ./services/...
+
+.PHONY: tidy
+tidy: ## bring go.mod files in order
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy); done
+
+.PHONY: images
+images: ## build the container images of the cluster, without pulling any
+	@deploy/images.sh
+
+.PHONY: cluster-up
+cluster-up: images ## start the cluster of docker-compose.yml
+	@docker-compose up -d
+
+.PHONY: cluster-down
+cluster-down: ## stop the cluster and remove its data
+	@docker-compose down --volumes --remove-orphans
+
+.PHONY: test-cluster
+test-cluster: images ## end-to-end test of the compose cluster
+	@echo "== compose cluster"; cd test && go test -tags cluster -count 1 -v -timeout 20m ./cluster/...
+
+.PHONY: clean
+clean: ## remove what was built; data in .seafront stays
+	@rm -rf $(BIN) .build
 
 # Tools are built once, from the versions pinned below tools/.
 $(BIN)/buf: tools/go.mod
@@ -19,35 +103,8 @@ $(BIN)/protoc-gen-go: tools/go.mod
 $(BIN)/protoc-gen-go-grpc: tools/go.mod
 	@echo "== building protoc-gen-go-grpc"; $(TOOL) google.golang.org/grpc/cmd/protoc-gen-go-grpc
 $(BIN)/grpcurl: tools/go.mod
-	@echo "== building grpcurl"; $(TOOL) github.com/fullstorydev/grpcurl/cmd/grpcurl
-
-.PHONY: build
-build: ## compile everything
-	@echo "== build"; go build work
-
-.PHONY: generate
-generate: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## make the Go code of the protos
-	@echo "== generate"; buf format -w && buf generate
-
-.PHONY: check-generate
-check-generate: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## fail when generated code is not what the protos make
-	@echo "== check generated code"; buf format -d --exit-code && buf generate && test -z "$$(git status --porcelain -- proto)" || { git status --short -- proto; echo "run: make generate"; exit 1; }
-
-.PHONY: lint
-lint: $(BIN)/buf ## check protos and Go code
-	@echo "== buf lint"; buf lint
-	@echo "== gofmt"; out=$$(gofmt -s -l $$(git ls-files '*.go' | grep -v '^proto/gen/')); test -z "$$out" || { echo "$$out"; exit 1; }
-	@echo "== go vet"; go vet work
-	@echo "== modules"; for m in . proto test; do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "run: make tidy"; exit 1; }; done
-
-.PHONY: tidy
-tidy: ## bring go.mod files in order
-	@for m in . proto test; do (cd $$m && GOWORK=off go mod tidy); done
-
-.PHONY: test
-test: ## every test but the compose cluster
-	@echo "== unit and end-to-end tests, race detector on"; go test -race -timeout 10m work
-
-.PHONY: clean
-clean: ## remove what was built
-	rm -rf $(BIN) .build
+	@echo "== building grpcurl (once)"; $(TOOL) github.com/fullstorydev/grpcurl/cmd/grpcurl
+$(BIN)/versitygw: tools/versitygw/go.mod
+	@echo "== building versitygw, the S3 server of the tests (once)"; cd tools/versitygw && GOWORK=off go build -o ../../$(BIN)/ github.com/versity/versitygw/cmd/versitygw
+$(BIN)/golangci-lint: tools/lint/go.mod
+	@echo "== building golangci-lint (minutes, once)"; cd tools/lint && GOWORK=off go build -o ../../$(BIN)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

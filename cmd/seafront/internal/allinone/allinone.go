@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package allinone runs a whole CDN in one process: embedded etcd, config,
+// origin-registry, one edge and a sample site. It wires the same packages that the
+// programs of a cluster are made of; config asks origin-registry over gRPC here
+// too, through a listener in memory.
+package allinone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/seafront-cdn/seafront/cmd/seafront/internal/sample"
+	"github.com/seafront-cdn/seafront/pkg/etcd/embedded"
+	"github.com/seafront-cdn/seafront/pkg/rpc"
+	"github.com/seafront-cdn/seafront/pkg/telemetry"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	"github.com/seafront-cdn/seafront/services/config"
+	"github.com/seafront-cdn/seafront/services/edge"
+	originregistry "github.com/seafront-cdn/seafront/services/origin-registry"
+)
+
+const (
+	telemetryGrace = 5 * time.Second
+	readyTimeout   = 30 * time.Second
+)
+
+// Run brings everything up, greets on out, and serves until ctx ends or a part
+// fails. Then viewers and callers are finished first and the store is closed last.
+func Run(ctx context.Context, c Config, out io.Writer) (err error) {
+	began := time.Now()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	t, err := telemetry.Start(ctx, telemetry.Config{
+		Service: "seafront", Version: c.Version, Instance: c.EdgeID, LogLevel: c.level(), LogTo: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryGrace)
+		defer cancel()
+		err = errors.Join(err, t.Shutdown(bound))
+	}()
+	store, err := embedded.Start(ctx, embedded.Config{
+		Dir: c.dir("etcd"), ClientAddr: c.EtcdClientListen, PeerAddr: c.EtcdPeerListen,
+	})
+	if err != nil {
+		return err
+	}
+	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStore()
+	running, storeCtx := errgroup.WithContext(storeCtx)
+	running.Go(func() error { return store.Run(storeCtx) })
+	running.Go(func() error {
+		defer stopStore()
+		serveCtx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(storeCtx, cancel)() // nothing works without the store
+		client := store.Client()
+		defer client.Close()
+		return serve(serveCtx, c, t, client, store.Endpoint(), began, out)
+	})
+	return running.Wait()
+}
+
+// serve wires the services around a store and runs them.
+func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *clientv3.Client, etcdAddr string, began time.Time, out io.Writer) error {
+	api, err := net.Listen("tcp", c.GRPCListen)
+	if err != nil {
+		return fmt.Errorf("gRPC: %w", err)
+	}
+	defer api.Close()
+	memory := rpc.NewMemory()
+	toRegistry, err := dial("passthrough:///memory", t, memory.Dial)
+	if err != nil {
+		return err
+	}
+	defer toRegistry.Close()
+	registry := originregistry.New(originregistry.Config{Etcd: client, Log: t.Log})
+	control := config.New(config.Config{
+		Etcd: client, Origins: originv1.NewOriginServiceClient(toRegistry),
+		BaseDomain: c.BaseDomain, Log: t.Log, Meter: t.Meter,
+	})
+	front, err := newEdge(c, t, client)
+	if err != nil {
+		return err
+	}
+	running, ctx := errgroup.WithContext(ctx)
+	running.Go(func() error {
+		return rpc.Serve(ctx, rpc.ServerConfig{Log: t.Log, Tracer: t.Tracer, Meter: t.Meter}, []net.Listener{api, memory}, registry, control)
+	})
+	running.Go(func() error { return front.Run(ctx) })
+	site, err := openSample(c)
+	if err == nil && site != nil {
+		running.Go(func() error { return site.Serve(ctx, site.listener) })
+	}
+	running.Go(func() error {
+		if err != nil {
+			return err
+		}
+		return welcome(ctx, c, t, addressesOf(api, front, etcdAddr, site), began, out)
+	})
+	return running.Wait()
+}
+
+func dial(target string, t *telemetry.Telemetry, dialer func(context.Context) (net.Conn, error)) (*grpc.ClientConn, error) {
+	return rpc.Dial(target, rpc.ClientConfig{Tracer: t.Tracer, Meter: t.Meter, Dialer: dialer})
+}
+
+// place is the sample site with the address that it has.
+type place struct {
+	*sample.Site
+	listener net.Listener
+}
+
+func openSample(c Config) (*place, error) {
+	if !c.Sample {
+		return nil, nil
+	}
+	site, err := sample.New(c.dir("sample"))
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", c.SampleListen)
+	if err != nil {
+		return nil, fmt.Errorf("sample origin: %w", err)
+	}
+	return &place{site, l}, nil
+}
+
+func addressesOf(api net.Listener, front *edge.Edge, etcdAddr string, site *place) addresses {
+	at := front.Addresses()
+	a := addresses{GRPC: api.Addr().String(), HTTP: at.HTTP, HTTPS: at.HTTPS, Admin: at.Admin, Etcd: etcdAddr}
+	if site != nil {
+		a.Sample = site.listener.Addr().String()
+	}
+	return a
+}
+
+// welcome waits until everything answers, sets the sample up and greets.
+func welcome(ctx context.Context, c Config, t *telemetry.Telemetry, a addresses, began time.Time, out io.Writer) error {
+	conn, err := dial(a.GRPC, t, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	bound, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := awaitReady(bound, conn, a.Admin); err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	if a.Sample == "" {
+		greet(out, c, a, nil, time.Since(began))
+		return writeReady(c.ReadyFile, a)
+	}
+	d, err := firstSteps(bound, conn, a.Sample)
+	if err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	a.Distribution, a.Host = d.GetName(), d.GetDomainName()
+	greet(out, c, a, d, time.Since(began))
+	return writeReady(c.ReadyFile, a)
+}
+
+// ignoreEnd makes nothing of an error that came because the process is to end.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
