@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/internal/bucket"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -92,8 +93,29 @@ func defaultEndpoint(e *originv1.OriginEndpoint) {
 			h.IpFamily = originv1.IpFamily_IP_FAMILY_IPV4
 		}
 	}
-	if s := e.GetS3(); s != nil && s.Region == "" && s.Host == "" {
-		s.Region = defaultRegion
+	if s := e.GetS3(); s != nil {
+		defaultS3(s)
+	}
+}
+
+// defaultS3 takes bucket and region from a host that holds them (C5.2), so that
+// nobody who reads the record has to know AWS's forms.
+func defaultS3(s *originv1.S3Endpoint) {
+	if s.Host != "" && s.EndpointUrl == "" {
+		b, err := bucket.ParseHost(s.Host)
+		if err != nil {
+			return
+		}
+		defaultText(&s.Bucket, b.Bucket)
+		defaultText(&s.Region, b.Region)
+		return
+	}
+	defaultText(&s.Region, defaultRegion)
+}
+
+func defaultText(p *string, v string) {
+	if *p == "" {
+		*p = v
 	}
 }
 

@@ -3,7 +3,30 @@
 package rules
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/pathpattern"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+)
+
+// Limits of a distribution.
+const (
+	maxConfig     = 256 << 10 // bytes (C2.10)
+	maxComment    = 128       // characters (C2.7, C2.19)
+	maxAliases    = 100       // C2.12, C4.6
+	maxRootObject = 255       // characters (C2.13)
+	maxOrigins    = 100       // C2.14, C4.7
+	maxBehaviors  = 75        // C2.17, C4.10
+	maxTTL        = 100 * 365 * 24 * time.Hour
 )
 
 // Limits are what checks depend on besides the message.
@@ -17,7 +40,161 @@ type Limits struct {
 // limits and rules between fields (C2.1 steps 7 to 9 and 11), in the order of the
 // fields. Field paths begin at Distribution, for example config.origins[0].id. It
 // includes caller_reference and labels, and enum numbers without a name in fields
-// that are built. d has been through Unsupported and DefaultDistribution.
+// that are built. Of a list beyond its limit only the entries within are looked at.
+// d has been through Unsupported and DefaultDistribution.
 func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
+	var f findings
+	f.join(CheckLabels("labels", d.GetLabels()))
+	f.join(CheckCallerReference("caller_reference", d.GetCallerReference()))
+	c := d.GetConfig()
+	if c == nil {
+		f.add("config", ReasonInvalid, "is missing")
+		return f.found
+	}
+	if n := proto.Size(c); n > maxConfig {
+		f.add("config", ReasonTooLarge, "is %d bytes large; want at most %d", n, maxConfig)
+	}
+	f.length("config.comment", c.GetComment(), maxComment)
+	f.aliases("config.aliases", c.GetAliases(), l)
+	f.wrap("config.default_root_object", ReasonInvalidRootObject, checkRootObject(c.GetDefaultRootObject()))
+	f.origins("config.origins", c, l)
+	f.behaviors(c)
+	f.errorResponses("config.custom_error_responses", c.GetCustomErrorResponses())
+	f.enum("config.price_class", c.GetPriceClass())
+	f.enum("config.http_version", c.GetHttpVersion())
+	return f.found
+}
+
+func (f *findings) aliases(field string, aliases []string, l Limits) {
+	seen := map[string]int{}
+	for i, a := range aliases[:f.count(field, ReasonTooManyAliases, len(aliases), maxAliases)] {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		if err := hostname.CheckAlias(a, l.BaseDomain); err != nil {
+			f.wrap(at, ReasonInvalid, err)
+			continue
+		}
+		if first, twice := seen[a]; twice {
+			f.add(at, ReasonInvalid, "is %q, as %s[%d] is already", a, field, first)
+			continue
+		}
+		seen[a] = i
+	}
+}
+
+// checkRootObject checks C2.13 and C2.348.
+func checkRootObject(s string) error {
+	switch n := utf8.RuneCountInString(s); {
+	case n > maxRootObject:
+		return fmt.Errorf("is %d characters long; want at most %d", n, maxRootObject)
+	case strings.HasPrefix(s, "/"):
+		return errors.New("begins with a slash; want it without")
+	case !only(s, lower+upper+digits+`_-.*$/~"'&`):
+		return errors.New(`has a character that is not among A-Z a-z 0-9 _ - . * $ / ~ " ' &`)
+	}
 	return nil
+}
+
+func (f *findings) origins(field string, c *configv1.DistributionConfig, l Limits) {
+	origins := c.GetOrigins()
+	if len(origins) == 0 {
+		f.add(field, ReasonInvalid, "is empty; want at least one origin")
+	}
+	seen := map[string]int{}
+	for i, o := range origins[:f.count(field, ReasonTooManyOrigins, len(origins), maxOrigins)] {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		first, twice := seen[o.GetId()]
+		switch {
+		case o.GetId() == "":
+			f.add(at+".id", ReasonInvalid, "is empty; want 1 to %d characters", maxOriginName)
+		case twice:
+			f.add(at+".id", ReasonInvalid, "is %.100q, as %s[%d].id is already", o.GetId(), field, first)
+		default:
+			f.length(at+".id", o.GetId(), maxOriginName)
+			seen[o.GetId()] = i
+		}
+		f.source(at, o, func(host string) error { return checkLoop(host, c.GetAliases(), l.BaseDomain) })
+	}
+}
+
+// checkLoop refuses an origin that is the CDN itself (C5.12). An origin whose name
+// a wildcard alias covers is legal: DNS may lead elsewhere.
+func checkLoop(host string, aliases []string, base string) error {
+	host, base = strings.ToLower(host), strings.ToLower(base)
+	if base != "" && (host == base || strings.HasSuffix(host, "."+base)) {
+		return fmt.Errorf("lies in %s, where this CDN generates its own names; want a host of the origin", base)
+	}
+	if slices.Contains(aliases, host) {
+		return errors.New("is an alias of this distribution, which would ask itself; want a host of the origin")
+	}
+	return nil
+}
+
+func (f *findings) behaviors(c *configv1.DistributionConfig) {
+	ids := map[string]bool{}
+	for _, o := range c.GetOrigins() {
+		ids[o.GetId()] = true
+	}
+	const first = "config.default_cache_behavior"
+	if b := c.GetDefaultCacheBehavior(); b == nil {
+		f.add(first, ReasonInvalid, "is missing")
+	} else {
+		if b.GetPathPattern() != "" {
+			f.add(first+".path_pattern", ReasonInvalid, "is set; the default behavior matches every path that is left")
+		}
+		f.behavior(first, b, ids)
+	}
+	const field = "config.cache_behaviors"
+	seen, behaviors := map[string]int{}, c.GetCacheBehaviors()
+	for i, b := range behaviors[:f.count(field, ReasonTooManyCacheBehaviors, len(behaviors), maxBehaviors)] {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		pattern := pathpattern.Canonical(b.GetPathPattern())
+		if err := pathpattern.Check(b.GetPathPattern()); err != nil {
+			f.wrap(at+".path_pattern", ReasonInvalid, err)
+		} else if earlier, twice := seen[pattern]; twice {
+			f.add(at+".path_pattern", ReasonInvalid, "is %q, as %s[%d].path_pattern is already; a leading slash makes no difference",
+				b.GetPathPattern(), field, earlier)
+		} else {
+			seen[pattern] = i
+		}
+		f.behavior(at, b, ids)
+	}
+}
+
+// behavior checks what all behaviors have in common.
+func (f *findings) behavior(field string, b *configv1.CacheBehavior, origins map[string]bool) {
+	switch id := b.GetTargetOriginId(); {
+	case id == "":
+		f.add(field+".target_origin_id", ReasonInvalid, "is empty; want the id of an origin of this distribution")
+	case !origins[id]:
+		f.add(field+".target_origin_id", ReasonNoSuchOrigin, "is %.100q, and no origin of this distribution has that id", id)
+	}
+	f.required(field+".viewer_protocol_policy", b.GetViewerProtocolPolicy())
+	f.enum(field+".allowed_methods", b.GetAllowedMethods())
+	f.enum(field+".cached_methods", b.GetCachedMethods())
+	if b.GetCaching() == nil {
+		f.add(field+".cache_policy", ReasonInvalid, "is empty; want %s and an id", keys.CachePolicies.Name(""))
+		return
+	}
+	if _, ok := b.GetCaching().(*configv1.CacheBehavior_CachePolicy); ok {
+		_, bad := ParseName(field+".cache_policy", keys.CachePolicies, b.GetCachePolicy())
+		f.join(bad)
+	}
+}
+
+func (f *findings) errorResponses(field string, entries []*configv1.CustomErrorResponse) {
+	legal := []int32{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504} // C2.132
+	seen := map[int32]int{}
+	for i, e := range entries[:f.count(field, ReasonInvalid, len(entries), len(legal))] {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		first, twice := seen[e.GetErrorCode()]
+		switch {
+		case !slices.Contains(legal, e.GetErrorCode()):
+			f.add(at+".error_code", ReasonInvalidErrorCode, "is %d; want one of %v", e.GetErrorCode(), legal)
+		case twice:
+			f.add(at+".error_code", ReasonInvalid, "is %d, as %s[%d].error_code is already", e.GetErrorCode(), field, first)
+		default:
+			seen[e.GetErrorCode()] = i
+		}
+		f.seconds(at+".error_caching_min_ttl", ReasonInvalid, e.GetErrorCachingMinTtl(), 0, maxTTL)
+	}
 }

@@ -3,8 +3,13 @@
 package rules
 
 import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/internal/mask"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -17,16 +22,78 @@ import (
 // fields above all, stays as stored, whatever in and the mask say of it.
 //
 // Field paths of violations begin at the request: update_mask for a path that does
-// not exist or leads into a repeated field or a map, and
-// distribution.caller_reference (ILLEGAL_UPDATE, C2.5) for one that changes. Defaults
-// are not filled. The message is nil when there are violations.
-func MergeDistribution(stored, in *configv1.Distribution, mask *fieldmaskpb.FieldMask) (*configv1.Distribution, []Violation) {
-	return stored, nil
+// not exist or leads into a repeated field or a map, and for immutable fields
+// distribution.caller_reference or distribution.staging (ILLEGAL_UPDATE, C2.5).
+// Defaults are not filled. The message is nil when there are violations.
+func MergeDistribution(stored, in *configv1.Distribution, updateMask *fieldmaskpb.FieldMask) (*configv1.Distribution, []Violation) {
+	return merge(stored, in, updateMask.GetPaths(), change{
+		resource:  "distribution",
+		updatable: []protoreflect.Name{"labels", "config"},
+		immutable: []protoreflect.Name{"caller_reference", "staging"},
+	})
 }
 
 // MergeOrigin is MergeDistribution for an UpdateOriginRequest: without a mask each
 // populated field that is not output-only is replaced whole. Violations are at
 // update_mask.
-func MergeOrigin(stored, in *originv1.Origin, mask *fieldmaskpb.FieldMask) (*originv1.Origin, []Violation) {
-	return stored, nil
+func MergeOrigin(stored, in *originv1.Origin, updateMask *fieldmaskpb.FieldMask) (*originv1.Origin, []Violation) {
+	return merge(stored, in, updateMask.GetPaths(), change{
+		resource: "origin",
+		updatable: []protoreflect.Name{
+			"labels", "display_name", "endpoint", "connection_attempts", "connect_timeout", "read_timeout",
+			"keepalive_timeout", "response_completion_timeout", "access_control", "custom_headers", "shield",
+		},
+	})
+}
+
+// change says which top-level fields of a resource a caller may write. The fields
+// in neither list are the server's: what a caller says of them is ignored (AIP-203).
+type change struct {
+	resource             string // the field of the request that holds the resource
+	updatable, immutable []protoreflect.Name
+}
+
+func merge[M proto.Message](stored, in M, paths []string, c change) (M, []Violation) {
+	out := proto.CloneOf(stored)
+	// A copy, because its parts become parts of the result.
+	src, dst := proto.CloneOf(in).ProtoReflect(), out.ProtoReflect()
+	var f findings
+	c.checkImmutable(&f, stored.ProtoReflect(), src, paths)
+	fields := dst.Descriptor().Fields()
+	for _, name := range c.updatable {
+		fd := fields.ByName(name)
+		if slices.Contains(paths, "*") || len(paths) == 0 && src.Has(fd) {
+			mask.Path{fd}.Copy(dst, src)
+		}
+	}
+	for _, path := range paths {
+		if path == "*" {
+			continue
+		}
+		steps, err := mask.Resolve(dst.Descriptor(), path)
+		if err != nil {
+			f.add("update_mask", ReasonInvalid, "has the path %.100q, %v", path, err)
+			continue
+		}
+		if slices.Contains(c.updatable, steps[0].Name()) {
+			steps.Copy(dst, src)
+		}
+	}
+	if len(f.found) > 0 {
+		var none M
+		return none, f.found
+	}
+	return out, nil
+}
+
+// checkImmutable refuses other values of immutable fields. An absent one counts
+// only when the mask names it: everything else that a caller leaves out is kept.
+func (c change) checkImmutable(f *findings, stored, in protoreflect.Message, paths []string) {
+	for _, name := range c.immutable {
+		fd := stored.Descriptor().Fields().ByName(name)
+		if !in.Has(fd) && !slices.Contains(paths, string(name)) || stored.Get(fd).Equal(in.Get(fd)) {
+			continue
+		}
+		f.add(c.resource+"."+string(name), ReasonIllegalUpdate, "is not what is stored, and can never be changed")
+	}
 }

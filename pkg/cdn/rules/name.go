@@ -3,38 +3,146 @@
 package rules
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+)
+
+// Limits of names, references, pages and labels.
+const (
+	maxReference   = 128
+	maxID          = 63
+	maxDistID      = 25
+	defaultPage    = 100
+	maxPage        = 1000
+	maxLabels      = 50
+	maxLabelKey    = 128
+	maxLabelValue  = 256
+	reservedPrefix = "aws:"
 )
 
 // CheckOriginID checks the id that a client chooses for an origin: 1 to 63
 // characters of [a-z0-9-], first a letter, last not a hyphen (C6.12). The field is
 // origin_id.
 func CheckOriginID(id string) []Violation {
-	return nil
+	if isChosenID(id) {
+		return nil
+	}
+	return []Violation{{"origin_id", ReasonInvalid, fmt.Sprintf("is %.100q; want %s", id, form(keys.Origins))}}
 }
 
 // ParseName returns the id in a resource name of collection c, for example E1… in
 // distributions/E1…. It knows the form only, in its one spelling (C6.11, C3.41);
 // whether the resource exists is the caller's question. A violation is at field.
 func ParseName(field string, c keys.Collection, name string) (id string, v []Violation) {
-	return "", nil
+	id, found := strings.CutPrefix(name, c.Name(""))
+	if found && isID(c, id) {
+		return id, nil
+	}
+	return "", []Violation{{field, ReasonInvalid, fmt.Sprintf("is %.100q; want %s and an id: %s", name, c.Name(""), form(c))}}
+}
+
+func isID(c keys.Collection, id string) bool {
+	switch c {
+	case keys.Distributions:
+		return len(id) >= 2 && len(id) <= maxDistID && id[0] == 'E' && only(id, upper+digits)
+	case keys.CachePolicies:
+		return isUUID(id)
+	default:
+		return isChosenID(id)
+	}
+}
+
+// form describes the ids of a collection to people.
+func form(c keys.Collection) string {
+	switch c {
+	case keys.Distributions:
+		return "E and up to 24 characters of [A-Z0-9]"
+	case keys.CachePolicies:
+		return "a UUID in lower case"
+	default:
+		return "1 to 63 characters of [a-z0-9-], first a letter, last not a hyphen"
+	}
+}
+
+func isChosenID(id string) bool {
+	return id != "" && len(id) <= maxID && strings.Contains(lower, id[:1]) &&
+		!strings.HasSuffix(id, "-") && only(id, lower+digits+"-")
+}
+
+func isUUID(id string) bool {
+	groups := strings.Split(id, "-")
+	if len(groups) != 5 {
+		return false
+	}
+	for i, want := range []int{8, 4, 4, 4, 12} {
+		if len(groups[i]) != want || !only(groups[i], digits+"abcdef") {
+			return false
+		}
+	}
+	return true
 }
 
 // PageSize is the page size of a list request: 100 for 0, at most 1000 (C6.17). A
 // negative one is a violation at page_size.
 func PageSize(requested int32) (int, []Violation) {
-	return 0, nil
+	switch {
+	case requested < 0:
+		return 0, []Violation{{"page_size", ReasonInvalid, fmt.Sprintf("is %d; want 0 for the default, or more", requested)}}
+	case requested == 0:
+		return defaultPage, nil
+	default:
+		return min(int(requested), maxPage), nil
+	}
 }
 
 // CheckCallerReference checks a caller reference: 1 to 128 printable ASCII
 // characters (C2.11, C3.19).
 func CheckCallerReference(field, ref string) []Violation {
-	return nil
+	var f findings
+	switch {
+	case ref == "":
+		f.add(field, ReasonInvalid, "is empty; want 1 to %d printable ASCII characters that were never used before", maxReference)
+	case strings.ContainsFunc(ref, func(c rune) bool { return c < ' ' || c > '~' }):
+		f.add(field, ReasonInvalid, "has a character that is not printable ASCII")
+	default:
+		f.length(field, ref, maxReference)
+	}
+	return f.found
 }
 
 // CheckLabels checks the labels of a resource (C2.160, C4.11): at most 50, keys of
 // 1 to 128 and values of 0 to 256 letters, digits, spaces and _.:/=+-@; keys that
-// begin with aws: are reserved.
+// begin with aws: are reserved. Labels are reported in the order of their keys, as
+// for example labels["env"].
 func CheckLabels(field string, labels map[string]string) []Violation {
-	return nil
+	var f findings
+	n := f.count(field, ReasonInvalidTagging, len(labels), maxLabels)
+	for _, key := range slices.Sorted(maps.Keys(labels))[:n] {
+		at := fmt.Sprintf("%s[%.100q]", field, key)
+		switch n := utf8.RuneCountInString(key); {
+		case n == 0 || n > maxLabelKey:
+			f.add(at, ReasonInvalidTagging, "has a key of %d characters; want 1 to %d", n, maxLabelKey)
+		case strings.ContainsFunc(key, notLabel):
+			f.add(at, ReasonInvalidTagging, "has a key with other characters than letters, digits, spaces and _.:/=+-@")
+		case strings.HasPrefix(key, reservedPrefix):
+			f.add(at, ReasonInvalidTagging, "has a key that begins with %s, which is reserved", reservedPrefix)
+		}
+		switch n := utf8.RuneCountInString(labels[key]); {
+		case n > maxLabelValue:
+			f.add(at, ReasonInvalidTagging, "has a value of %d characters; want at most %d", n, maxLabelValue)
+		case strings.ContainsFunc(labels[key], notLabel):
+			f.add(at, ReasonInvalidTagging, "has a value with other characters than letters, digits, spaces and _.:/=+-@")
+		}
+	}
+	return f.found
+}
+
+func notLabel(c rune) bool {
+	return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c)
 }

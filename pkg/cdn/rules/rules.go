@@ -31,17 +31,17 @@ type Violation struct {
 // Unsupported returns one violation for each field that is set in m, at any depth,
 // and has no effect in this release. What is not built is refused, never ignored.
 func Unsupported(m proto.Message) []Violation {
-	var out []Violation
+	var f findings
 	refused := unbuilt()
 	walk(m.ProtoReflect(), "", func(path string, fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		values, found := refused[fd.FullName()]
 		if !found || len(values) > 0 && !contains(values, fd, v) {
 			return true
 		}
-		out = append(out, Violation{path, ReasonUnsupported, describe(fd, v, values)})
+		f.add(path, ReasonUnsupported, "%s", describe(fd, v, values))
 		return false
 	})
-	return out
+	return f.found
 }
 
 func contains(values []protoreflect.EnumNumber, fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
@@ -68,14 +68,14 @@ func describe(fd protoreflect.FieldDescriptor, v protoreflect.Value, values []pr
 // holds a number without a name: written by a newer release, and not to be guessed
 // at (C6.60).
 func UnknownEnums(m proto.Message) []Violation {
-	var out []Violation
+	var f findings
 	walk(m.ProtoReflect(), "", func(path string, fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if fd.Kind() == protoreflect.EnumKind && fd.Enum().Values().ByNumber(v.Enum()) == nil {
-			out = append(out, Violation{path, ReasonUnknownEnum, fmt.Sprintf("has the number %d, which %s does not name", v.Enum(), fd.Enum().Name())})
+			f.add(path, ReasonUnknownEnum, "%s", unknownNumber(fd.Enum(), v.Enum()))
 		}
 		return true
 	})
-	return out
+	return f.found
 }
 
 // walk visits every set field of m in the order of field numbers, each element of a
