@@ -6,16 +6,7 @@
 // details of C2.173 and C2.174. The package knows no resource.
 package apierr
 
-import (
-	"errors"
-	"fmt"
-	"maps"
-
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/protoadapt"
-)
+import "fmt"
 
 // Domain is the ErrorInfo.domain of every error (C2.174).
 const Domain = "seafront.example.org"
@@ -37,35 +28,15 @@ const (
 	Internal                  // a fault of the server
 )
 
-// codeOf is the one table from kinds to gRPC codes.
-func codeOf(k Kind) codes.Code {
-	switch k {
-	case Invalid:
-		return codes.InvalidArgument
-	case NotFound:
-		return codes.NotFound
-	case AlreadyExists:
-		return codes.AlreadyExists
-	case Precondition:
-		return codes.FailedPrecondition
-	case Stale:
-		return codes.Aborted
-	case Exhausted:
-		return codes.ResourceExhausted
-	case Unsupported:
-		return codes.Unimplemented
-	case Unavailable:
-		return codes.Unavailable
-	default:
-		return codes.Internal
-	}
-}
-
 // Reasons that belong to no resource.
 const (
-	ReasonInvalid          = "INVALID_ARGUMENT"  // C2.178
-	ReasonStoreUnavailable = "STORE_UNAVAILABLE" // C2.333
-	ReasonInternal         = "INTERNAL_ERROR"    // C2.331
+	ReasonInvalid            = "INVALID_ARGUMENT"    // C2.178
+	ReasonStoreUnavailable   = "STORE_UNAVAILABLE"   // C2.333
+	ReasonServiceUnavailable = "SERVICE_UNAVAILABLE" // another service does not answer, or this one is going down
+	ReasonInternal           = "INTERNAL_ERROR"      // C2.331
+	ReasonNotImplemented     = "NOT_IMPLEMENTED"     // C2.332
+	ReasonDeadline           = "DEADLINE_EXCEEDED"   // the caller's deadline passed
+	ReasonCancelled          = "CANCELLED"           // the caller left
 )
 
 // Violation is one thing that is wrong with one field of the request.
@@ -123,7 +94,8 @@ func (e *Error) At(field string) *Error {
 }
 
 // BadFields makes one error of all violations; its reason is that of the first. It
-// is nil when there are none.
+// is nil when there are none: compare before returning it as an error, since a nil
+// *Error in an error is an error.
 func BadFields(vs []Violation) *Error {
 	return fromViolations(Invalid, vs)
 }
@@ -143,36 +115,4 @@ func fromViolations(kind Kind, vs []Violation) *Error {
 	}
 	e.Violations = vs
 	return e.With("field", vs[0].Field)
-}
-
-// Status makes the gRPC status of any error. What is neither an *Error nor a gRPC
-// status is internal, and its text is kept from the caller.
-func Status(err error) *status.Status {
-	if err == nil {
-		return nil
-	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		if s, ok := status.FromError(err); ok {
-			return s
-		}
-		e = &Error{Kind: Internal, Reason: ReasonInternal, Message: "internal error"}
-	}
-	s := status.New(codeOf(e.Kind), e.Message)
-	info := &errdetails.ErrorInfo{Reason: e.Reason, Domain: Domain, Metadata: maps.Clone(e.Metadata)}
-	details := []protoadapt.MessageV1{info}
-	if len(e.Violations) > 0 {
-		bad := &errdetails.BadRequest{}
-		for _, v := range e.Violations {
-			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
-				Field: v.Field, Description: v.Description, Reason: v.Reason,
-			})
-		}
-		details = append(details, bad)
-	}
-	out, err := s.WithDetails(details...)
-	if err != nil { // only for messages that cannot be marshalled
-		return s
-	}
-	return out
 }
