@@ -48,6 +48,14 @@ type Item struct {
 	Resource []byte
 }
 
+// Into reads the resource into m.
+func (i Item) Into(m proto.Message) error {
+	if err := proto.Unmarshal(i.Resource, m); err != nil {
+		return damaged([]byte(i.Key), err)
+	}
+	return nil
+}
+
 // List reads one page in the order of keys. build makes of each record the message
 // that goes into the answer; a page ends before these pass 3 MiB. next is the token
 // of the following page, empty when there is none. All pages of a listing read at

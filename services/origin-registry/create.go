@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package originregistry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+)
+
+// Names of transaction conditions.
+const (
+	condRecord    = "record"
+	condReferrers = "referrers"
+)
+
+// CreateOrigin registers an origin.
+func (s *Service) CreateOrigin(ctx context.Context, req *originv1.CreateOriginRequest) (*originv1.CreateOriginResponse, error) {
+	if err := offered(req); err != nil {
+		return nil, err
+	}
+	id := req.GetOriginId()
+	bad := rules.CheckOriginID(id)
+	o, more := prepare(req.GetOrigin())
+	if err := invalid(append(bad, more...)); err != nil {
+		return nil, err
+	}
+	if err := s.withinQuota(ctx); err != nil {
+		return nil, err
+	}
+	now := timestamppb.New(time.Now())
+	o.Uid, o.CreateTime, o.UpdateTime = uuid.NewString(), now, now
+	key, rec := keys.Resource(keys.Origins, id), records.Next(ctx, records.Version{})
+	tx := etcd.NewTx(s.kv)
+	tx.Absent(condRecord, key) // the key is the name: it is unique (C8.27)
+	if err := records.Put(tx, key, rec, o); err != nil {
+		return nil, err
+	}
+	v, err := records.Commit(ctx, s.kv, tx, key, rec)
+	if _, taken := errors.AsType[*etcd.Conflict](err); taken {
+		return nil, alreadyExists(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &originv1.CreateOriginResponse{Origin: present(id, v, o), Warnings: warnings(o)}, nil
+}
+
+// prepare makes what would be stored of an origin that a client sent, and says what
+// is wrong with it. What only the server sets is left out (C6.16).
+func prepare(in *originv1.Origin) (*originv1.Origin, []rules.Violation) {
+	if in == nil {
+		return nil, []rules.Violation{{Field: "origin", Reason: rules.ReasonInvalid, Description: "is required"}}
+	}
+	o := proto.CloneOf(in)
+	o.Name, o.Uid, o.Etag, o.CreateTime, o.UpdateTime = "", "", "", nil, nil
+	return o, finish(o)
+}
+
+// finish fills defaults, in place, and returns what is wrong, with field paths from
+// the request.
+func finish(o *originv1.Origin) []rules.Violation {
+	rules.DefaultOrigin(o)
+	bad := rules.CheckOrigin(o)
+	for i := range bad {
+		bad[i].Field = "origin." + bad[i].Field
+	}
+	return bad
+}
+
+// warnings are the advice about an origin, with field paths from the request.
+func warnings(o *originv1.Origin) []string {
+	var out []string
+	for _, w := range rules.OriginWarnings(o) {
+		out = append(out, "origin."+w)
+	}
+	return out
+}
+
+// withinQuota refuses one more origin above the quota (C4.66, C8.63).
+func (s *Service) withinQuota(ctx context.Context) error {
+	n, err := records.Count(ctx, s.kv, keys.Origins.Prefix())
+	if err != nil {
+		return err
+	}
+	if n >= s.quota {
+		return quotaReached(s.quota, n)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package originregistry
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+)
+
+// DeleteOrigin removes an origin that nothing refers to (C1.68, C8.51).
+func (s *Service) DeleteOrigin(ctx context.Context, req *originv1.DeleteOriginRequest) (*originv1.DeleteOriginResponse, error) {
+	if err := offered(req); err != nil {
+		return nil, err
+	}
+	id, bad := rules.ParseName("name", keys.Origins, req.GetName())
+	if err := invalid(bad); err != nil {
+		return nil, err
+	}
+	err := records.Retry(ctx, func() (again bool, err error) { return s.remove(ctx, id, req.GetEtag()) })
+	if err != nil {
+		return nil, err
+	}
+	return &originv1.DeleteOriginResponse{}, nil
+}
+
+// remove is one attempt to delete; again is as in update.
+func (s *Service) remove(ctx context.Context, id, etag string) (again bool, err error) {
+	_, seen, err := s.current(ctx, id, "etag", etag)
+	if err != nil {
+		return false, err
+	}
+	key, refs := keys.Resource(keys.Origins, id), keys.RefsTo(keys.Origins, id)
+	// The transaction decides; a look beforehand keeps hopeless ones from making etcd
+	// read every reference while it applies (C8.4).
+	held, _, err := records.Names(ctx, s.kv, refs, maxReferrers)
+	if err != nil {
+		return false, err
+	}
+	if len(held) > 0 {
+		return false, cannotDelete(id, held)
+	}
+	tx := etcd.NewTx(s.kv)
+	tx.AtRevision(condRecord, key, seen.ModRevision)
+	tx.NoneUnder(condReferrers, refs)
+	tx.Delete(key)
+	err = records.CommitDelete(ctx, s.kv, tx, key)
+	conflict, ok := errors.AsType[*etcd.Conflict](err)
+	if !ok {
+		return false, err
+	}
+	if slices.Contains(conflict.Failed, condRecord) {
+		return mayRetry(conflict, etag), s.moved(ctx, conflict, id)
+	}
+	return false, cannotDelete(id, conflict.Keys[condReferrers])
+}
+
+func cannotDelete(id string, refs []string) error {
+	return inUse(id, "cannot be deleted while others refer to it", referrers(refs))
+}

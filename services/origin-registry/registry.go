@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package originregistry is the origin registry: it keeps the servers and buckets
+// that distributions refer to by name (C1.29, C5.33 to C5.38), and serves
+// seafront.origin.v1.OriginService. It is stateless; any number of replicas may run
+// on one etcd, and every invariant is a condition of the transaction that writes. It
+// promises that an origin which anything refers to is not deleted, and not changed
+// so that a distribution which refers to it becomes invalid. It writes no key but
+// those of origins, and decides nothing about behaviors: rules between origins and
+// distributions are those of package rules.
+package originregistry
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+
+	"github.com/seafront-cdn/seafront/pkg/records"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+)
+
+// DefaultMaxOrigins is how many origins there may be unless the configuration says
+// otherwise (C4.66).
+const DefaultMaxOrigins = 100_000
+
+// Config is what a registry needs.
+type Config struct {
+	// Etcd is the store. The caller closes it after Run has ended.
+	Etcd *clientv3.Client
+	// MaxOrigins is how many origins there may be; 0 means DefaultMaxOrigins. It is
+	// soft: concurrent creators may pass it by their number (C8.63).
+	MaxOrigins int64
+	Log        *slog.Logger
+}
+
+// Service is one replica of the registry. It is a part of an rpc server.
+type Service struct {
+	originv1.UnimplementedOriginServiceServer
+	kv    clientv3.KV
+	log   *slog.Logger
+	quota int64
+}
+
+// New makes a registry. It starts nothing.
+func New(c Config) *Service {
+	return &Service{kv: c.Etcd, log: c.Log, quota: cmp.Or(c.MaxOrigins, DefaultMaxOrigins)}
+}
+
+// Register adds OriginService to a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) { originv1.RegisterOriginServiceServer(r, s) }
+
+// Run reports whether the registry can answer: it can while etcd has a quorum. It
+// blocks until ctx ends. The error is that of an etcd which is set up for smaller
+// transactions than Seafront needs (C8.61).
+func (s *Service) Run(ctx context.Context, serving func(bool)) error {
+	return records.Available(ctx, s.kv, func(answers bool) {
+		if answers {
+			s.log.InfoContext(ctx, "etcd answers: origin registry is serving")
+		} else {
+			s.log.WarnContext(ctx, "etcd does not answer: origin registry is not serving")
+		}
+		serving(answers)
+	})
+}

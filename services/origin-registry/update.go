@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package originregistry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+)
+
+// adviceInvalidate is a warning of every update (C5.37).
+const adviceInvalidate = "INVALIDATE_RECOMMENDED: what is cached from this origin stays cached until it is stale or invalidated"
+
+// UpdateOrigin changes an origin. It looks at things in the order of C2.1: existence,
+// etag, fields, referrers.
+func (s *Service) UpdateOrigin(ctx context.Context, req *originv1.UpdateOriginRequest) (*originv1.UpdateOriginResponse, error) {
+	if err := offered(req); err != nil {
+		return nil, err
+	}
+	id, bad := updatedID(req)
+	if err := invalid(bad); err != nil {
+		return nil, err
+	}
+	var updated *originv1.Origin
+	err := records.Retry(ctx, func() (again bool, err error) {
+		updated, again, err = s.update(ctx, id, req)
+		return again, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &originv1.UpdateOriginResponse{Origin: updated, Warnings: append(warnings(updated), adviceInvalidate)}, nil
+}
+
+func updatedID(req *originv1.UpdateOriginRequest) (string, []rules.Violation) {
+	if req.GetOrigin() == nil {
+		return "", []rules.Violation{{Field: "origin", Reason: rules.ReasonInvalid, Description: "is required"}}
+	}
+	return rules.ParseName("origin.name", keys.Origins, req.GetOrigin().GetName())
+}
+
+// update is one attempt. again says that what it read moved on before it could
+// write, and that the client named no version of it (C3.12, C8.64).
+func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOriginRequest) (o *originv1.Origin, again bool, err error) {
+	etag := req.GetOrigin().GetEtag()
+	stored, seen, err := s.current(ctx, id, "origin.etag", etag)
+	if err != nil {
+		return nil, false, err
+	}
+	o, bad := rules.MergeOrigin(stored, req.GetOrigin(), req.GetUpdateMask())
+	if o != nil {
+		bad = append(bad, finish(o)...)
+	}
+	if err := invalid(bad); err != nil {
+		return nil, false, err
+	}
+	at, err := s.checkReferrers(ctx, id, o)
+	if err != nil {
+		return nil, errors.Is(err, errMovedOn), err
+	}
+	o.UpdateTime = timestamppb.New(time.Now())
+	key, rec := keys.Resource(keys.Origins, id), records.Next(ctx, seen)
+	tx := etcd.NewTx(s.kv)
+	tx.AtRevision(condRecord, key, seen.ModRevision)
+	// A distribution that came to refer to this origin, or was checked against its
+	// content, after at has written its reference since (C8.53).
+	tx.NoneNewerUnder(condReferrers, keys.RefsTo(keys.Origins, id), at)
+	if err := records.Put(tx, key, rec, o); err != nil {
+		return nil, false, err
+	}
+	v, err := records.Commit(ctx, s.kv, tx, key, rec)
+	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
+		return nil, mayRetry(conflict, etag), s.moved(ctx, conflict, id)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return present(id, v, o), false, nil
+}
+
+// current reads an origin and compares its etag with the one that the client gave,
+// if any (C3.6).
+func (s *Service) current(ctx context.Context, id, field, etag string) (*originv1.Origin, records.Version, error) {
+	stored, v, err := s.load(ctx, id)
+	if err != nil {
+		return nil, v, err
+	}
+	if etag == "" { // the last writer wins (C6.15)
+		return stored, v, nil
+	}
+	write, ok := keys.ParseETag(etag)
+	if !ok {
+		return nil, v, badETag(field)
+	}
+	if write != v.WriteID {
+		return nil, v, stale(id, v.ETag())
+	}
+	return stored, v, nil
+}
+
+// mayRetry says whether a refused write may be repeated on what is there now: never
+// when the record moved on from the version that the client named (C3.12).
+func mayRetry(conflict *etcd.Conflict, etag string) bool {
+	return etag == "" || !slices.Contains(conflict.Failed, condRecord)
+}
+
+// moved is the error of a write that was refused because the record, or those who
+// refer to it, changed after they were read.
+func (s *Service) moved(ctx context.Context, conflict *etcd.Conflict, id string) error {
+	if !slices.Contains(conflict.Failed, condRecord) {
+		return stale(id, "")
+	}
+	_, v, err := s.load(ctx, id)
+	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.NotFound {
+		return e
+	}
+	if err != nil {
+		return stale(id, "")
+	}
+	return stale(id, v.ETag())
+}
