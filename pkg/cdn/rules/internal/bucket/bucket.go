@@ -162,12 +162,8 @@ func ParseURL(raw string) (host string, literal bool, err error) {
 	if n, err := strconv.Atoi(port); hasPort && (err != nil || n < 1 || n > 65535) {
 		return "", false, errors.New("has a port that is not 1 to 65535")
 	}
-	brackets := strings.HasPrefix(u.Host, "[")
-	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && addr.Zone() == "" && addr.Is6() == brackets {
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return u.Hostname(), true, nil
-	}
-	if brackets {
-		return "", false, errors.New("has something else in brackets than an IPv6 address")
 	}
 	return u.Hostname(), false, hostname.CheckHost(u.Hostname())
 }
