@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+)
+
+// unary surrounds each unary call.
+func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	began := time.Now()
+	ctx, release := under(context.WithValue(ctx, drainKey{}, s.drain), s.drain.calls)
+	defer release()
+	var res any
+	err := guard(func() (err error) {
+		res, err = handle(ctx, req)
+		return err
+	})
+	if err != nil && isStopping(ctx, err) {
+		err = stopping(err)
+	}
+	return res, s.conclude(ctx, info.FullMethod, began, err)
+}
+
+// stream surrounds each streaming call. A handler that sends sees the shutdown in its
+// context; one that is blocked in receiving is cut off when the grace is over.
+func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	began := time.Now()
+	ctx, release := under(context.WithValue(ss.Context(), drainKey{}, s.drain), s.drain.streams)
+	defer release()
+	err := guard(func() error { return handle(srv, &drained{ss, ctx}) })
+	// A handler may take the end of its context for the end of its work; the caller
+	// must not take it for the end of the stream.
+	if isStopping(ctx, err) {
+		err = stopping(err)
+	}
+	return s.conclude(ctx, info.FullMethod, began, err)
+}
+
+// drained is a stream with a context that ends at shutdown.
+type drained struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context is the context of the call.
+func (d *drained) Context() context.Context { return d.ctx }
+
+// isStopping says whether err, or a stream that ended without one, comes from the
+// shutdown and says nothing else.
+func isStopping(ctx context.Context, err error) bool {
+	if !errors.Is(context.Cause(ctx), errStopping) {
+		return false
+	}
+	return err == nil || errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
+}
+
+func stopping(cause error) error {
+	e := apierr.New(apierr.Unavailable, apierr.ReasonServiceUnavailable, "%v", errStopping)
+	e.Cause = cause
+	return e
+}
+
+// panicked is a panic of a handler as an error. Its text is for the log.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+// Error tells where it happened.
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
+
+// guard makes an error of a panic: one bad call must not end the others.
+func guard(call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{v, debug.Stack()}
+		}
+	}()
+	return call()
+}
+
+// conclude logs the call and returns the error that its caller gets.
+func (s *server) conclude(ctx context.Context, method string, began time.Time, err error) error {
+	out := outcome(method, err)
+	attrs := []slog.Attr{
+		slog.String("method", strings.TrimPrefix(method, "/")),
+		slog.String("code", out.Code().String()),
+		slog.Duration("duration", time.Since(began)),
+	}
+	if reason := apierr.Reason(out); reason != "" {
+		attrs = append(attrs, slog.String("reason", reason))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	s.log.LogAttrs(ctx, levelOf(method, out.Code()), "call", attrs...)
+	return out.Err()
+}
+
+// outcome is what the caller gets.
+func outcome(method string, err error) *status.Status {
+	if s, ok := status.FromError(err); ok && isPlumbing(method) {
+		return s // gRPC's own services have errors of their own
+	}
+	return apierr.Status(err)
+}
+
+// levelOf is how much a call matters to an operator: faults of ours most, what
+// callers do wrong no more than what they do right.
+func levelOf(method string, code codes.Code) slog.Level {
+	switch code {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return slog.LevelWarn
+	}
+	if isPlumbing(method) {
+		return slog.LevelDebug // a health check every few seconds is no event
+	}
+	return slog.LevelInfo
+}
+
+// isPlumbing says whether a method belongs to gRPC's health or reflection services.
+func isPlumbing(method string) bool { return strings.HasPrefix(method, "/grpc.") }
+
+// unknown answers calls of services and methods that do not exist (C2.332).
+func unknown(_ any, ss grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(ss)
+	return apierr.New(apierr.Unsupported, apierr.ReasonNotImplemented, "%s does not exist here", strings.TrimPrefix(method, "/")).
+		With("method", strings.TrimPrefix(method, "/"))
+}
