@@ -482,7 +482,8 @@ type Distribution struct {
 	// When the distribution was last written. Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Labels of the operator: at most 50; keys 1 to 128, values 0 to 256
-	// characters of letters, digits, spaces and _.:/=+-@. Errors: INVALID_TAGGING.
+	// characters of letters, digits, spaces and _.:/=+-@; keys that begin with aws:
+	// are reserved. Errors: INVALID_TAGGING.
 	Labels map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// A token of the caller's choice, 1 to 128 printable ASCII characters, that no
 	// other distribution may ever have used, deleted ones included

@@ -42,7 +42,8 @@ type Origin struct {
 	// When the origin was last written. Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Labels of the operator: at most 50; keys 1 to 128, values 0 to 256
-	// characters of letters, digits, spaces and _.:/=+-@. Errors: INVALID_TAGGING.
+	// characters of letters, digits, spaces and _.:/=+-@; keys that begin with aws:
+	// are reserved. Errors: INVALID_TAGGING.
 	Labels map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// A name for people, at most 128 characters. Default empty.
 	DisplayName string `protobuf:"bytes,7,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
