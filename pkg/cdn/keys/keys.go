@@ -32,7 +32,8 @@ const (
 	EdgeTo   = status
 )
 
-// Config watches [EdgeFrom, ConfigTo): what edges see, and their status.
+// ConfigTo ends what config watches, [EdgeFrom, ConfigTo): what edges see, and
+// their status.
 const ConfigTo = Root + "t/"
 
 // Settings that every service knows.

@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"pgregory.net/rapid"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
 
 // bodyFields are what a 304 must not touch (D14.6).

@@ -69,7 +69,7 @@ type closeReader struct{ in *bufio.Reader }
 // Read returns bytes until the connection ends.
 func (r *closeReader) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
-	if err == nil || err == io.EOF { //nolint:errorlint // a wrapped EOF is not a clean end
+	if err == nil || err == io.EOF { // a wrapped EOF is not a clean end
 		return n, err
 	}
 	return n, readFault(err, Truncated)

@@ -134,7 +134,7 @@ func (f *fetch) try(ctx context.Context, fresh bool, done func()) (*Response, er
 		unwatch()
 		return nil, err
 	}
-	b := res.Body.(*body)
+	b := res.Body.(*body) //nolint:errcheck // ask makes all bodies
 	b.explain = func(err error) error { return f.explain(ctx, err) }
 	b.release = func(whole bool) {
 		if untouched := unwatch(); untouched && whole && keep {
