@@ -4,6 +4,7 @@ package originregistry_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -213,6 +215,25 @@ func TestRecord(t *testing.T) {
 		if _, err := snapshot.CompileOrigin(id, &stored); err != nil {
 			t.Errorf("an edge cannot use it: %v", err)
 		}
+	}
+}
+
+func TestRecordCarriesTrace(t *testing.T) {
+	client := etcdtest.Client(t)
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	s := originregistry.New(originregistry.Config{Etcd: client, Log: slog.New(slog.DiscardHandler)})
+	_, err := s.CreateOrigin(trace.ContextWithSpanContext(t.Context(), span), &originv1.CreateOriginRequest{
+		OriginId: "web", Origin: &originv1.Origin{Endpoint: httpEndpoint("www.example.com")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rec storev1.Record
+	if err := keys.Decode(read(t, client.KV, keys.Resource(keys.Origins, "web")).Value, &rec); err != nil {
+		t.Fatal(err)
+	}
+	if want := "00-01000000000000000000000000000000-0200000000000000-01"; rec.GetTraceparent() != want {
+		t.Errorf("design 3.10: traceparent %q, want %q", rec.GetTraceparent(), want)
 	}
 }
 

@@ -56,12 +56,12 @@ func notFound(id string) *apierr.Error {
 }
 
 func alreadyExists(id string) *apierr.Error {
-	return about(id, apierr.New(apierr.AlreadyExists, ReasonAlreadyExists, "origin %q exists already", id))
+	return about(id, apierr.New(apierr.AlreadyExists, ReasonAlreadyExists, "origin %q exists already", id).At("origin_id"))
 }
 
 // badETag is for an etag that no write can have had (C3.6).
 func badETag(field string) *apierr.Error {
-	return apierr.New(apierr.Invalid, ReasonBadETag, "is not an etag: E and 13 characters of [A-Z2-7], as read from the origin").At(field)
+	return apierr.New(apierr.Invalid, ReasonBadETag, "%s is not an etag: E and 13 characters of [A-Z2-7], without quotes", field).At(field)
 }
 
 // stale is for an etag that is not current, or for a record that moved on while it
