@@ -3,10 +3,15 @@
 // Package etcd is how Seafront's services reach etcd: a client that does not wait
 // for the server, transactions whose conditions have names, so that a refused write
 // says what refused it, and the mapping of etcd's failures to errors for callers.
-// It knows no key of the schema.
+//
+// It promises that a transaction which is refused names every condition that failed,
+// as of the moment of the refusal. It does not retry a write whose fate is unknown,
+// and it knows no key of the schema.
 package etcd
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,21 +26,38 @@ const (
 	keepaliveInterval = 30 * time.Second
 	keepaliveTimeout  = 10 * time.Second
 	dialTimeout       = 5 * time.Second
+	firstBackoff      = 100 * time.Millisecond
 	longestBackoff    = 2 * time.Second
 )
 
-// Dial makes a client. It returns at once: the connection comes when etcd does.
+// attempts is how often a read is tried when etcd answers that it is unavailable.
+// Without a quorum each takes some 7 s; writes are never repeated (C8.21).
+const attempts = 3
+
+// Dial makes a client of the members at endpoints, host:port. It returns at once:
+// the connection comes when etcd does. Until then, and whenever no member can be
+// reached, requests fail at once and Unavailable says so; watches and the renewal
+// of leases wait. The error is about the endpoints' form.
 func Dial(endpoints []string) (*clientv3.Client, error) {
 	reconnect := backoff.DefaultConfig
-	reconnect.MaxDelay = longestBackoff // an edge catches up soon after etcd is back
+	// An edge catches up soon after etcd is back.
+	reconnect.BaseDelay, reconnect.MaxDelay = firstBackoff, longestBackoff
 	return clientv3.New(clientv3.Config{
 		Endpoints:            endpoints,
 		DialKeepAliveTime:    keepaliveInterval,
 		DialKeepAliveTimeout: keepaliveTimeout,
 		DialTimeout:          dialTimeout,
+		MaxUnaryRetries:      attempts,
 		Logger:               zap.NewNop(), // failures come back as errors
 		DialOptions: []grpc.DialOption{
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: dialTimeout}),
+			grpc.WithChainUnaryInterceptor(failFast),
 		},
 	})
+}
+
+// failFast undoes what the client asks of gRPC: to hold requests back until there is
+// a connection, be it for ever.
+func failFast(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return invoke(ctx, method, req, reply, cc, append(slices.Clip(opts), grpc.WaitForReady(false))...)
 }

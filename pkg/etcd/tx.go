@@ -4,6 +4,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -45,8 +46,9 @@ type Conflict struct {
 	// Failed are the names of those conditions, in the order in which they were
 	// added, each once.
 	Failed []string
-	// Keys are the first keys found by each failed condition, by its name: what is
-	// there instead of nothing, or the version that is there instead.
+	// Keys are the first keys found by each failed condition, by its name, at most
+	// 20: what is there instead of nothing, or the key that has another version.
+	// What should exist and does not has none.
 	Keys map[string][]string
 	// Revision is the store's revision at which the conditions were looked at.
 	Revision int64
@@ -102,7 +104,7 @@ func (t *Tx) require(name string, cmp clientv3.Cmp, read clientv3.Op, holds func
 	t.conditions = append(t.conditions, condition{name, cmp, read, holds})
 }
 
-// Put writes a key. The last write of a key counts.
+// Put writes a key. Of several writes of one key the last counts (C8.3).
 func (t *Tx) Put(key string, value []byte, opts ...clientv3.OpOption) {
 	t.write(key, clientv3.OpPut(key, string(value), opts...))
 }
@@ -110,7 +112,8 @@ func (t *Tx) Put(key string, value []byte, opts ...clientv3.OpOption) {
 // Delete removes a key.
 func (t *Tx) Delete(key string) { t.write(key, clientv3.OpDelete(key)) }
 
-// DeletePrefix removes every key with the prefix. No other write may lie below it.
+// DeletePrefix removes every key with the prefix. No Put of the same transaction
+// may lie below it (C8.3).
 func (t *Tx) DeletePrefix(prefix string) {
 	t.write(prefix, clientv3.OpDelete(prefix, clientv3.WithPrefix()))
 }
@@ -132,13 +135,7 @@ func (t *Tx) Commit(ctx context.Context) (revision int64, err error) {
 	ctx, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("seafront/etcd").Start(ctx, "etcd txn",
 		trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(attribute.Int("conditions", len(t.conditions)), attribute.Int("writes", len(t.order))))
-	defer func() {
-		span.SetAttributes(attribute.Int64("revision", revision))
-		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
-		}
-		span.End()
-	}()
+	defer func() { end(span, revision, err) }()
 	var cmps []clientv3.Cmp
 	var then, otherwise []clientv3.Op
 	for _, c := range t.conditions {
@@ -155,6 +152,18 @@ func (t *Tx) Commit(ctx context.Context) (revision int64, err error) {
 		return res.Header.Revision, nil
 	}
 	return 0, t.conflict(res)
+}
+
+// end closes the span of a transaction. A refusal is an answer, not a failure.
+func end(span trace.Span, revision int64, err error) {
+	if refused, ok := errors.AsType[*Conflict](err); ok {
+		span.SetAttributes(attribute.StringSlice("refused_by", refused.Failed))
+	} else if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	} else {
+		span.SetAttributes(attribute.Int64("revision", revision))
+	}
+	span.End()
 }
 
 // conflict finds out which conditions failed from the keys as they were in the same

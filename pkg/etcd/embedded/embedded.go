@@ -3,16 +3,24 @@
 // Package embedded runs an etcd member inside the process: the default of `seafront
 // up`, and the real store of tests. It is a package of its own so that programs
 // which only talk to etcd do not carry the server.
+//
+// It promises that a data directory has one member at a time, that a member started
+// again finds what was written, and that a start that fails says which address or
+// directory is to blame. It does not join clusters.
 package embedded
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
@@ -26,13 +34,18 @@ type Config struct {
 	Dir string
 	// ClientAddr and PeerAddr are host:port. Port 0 lets the system choose.
 	ClientAddr, PeerAddr string
+	// Log gets the member's errors; nil is standard error.
+	Log *slog.Logger
 	// Volatile leaves out fsync. Only for tests.
 	Volatile bool
 }
 
 // Server is a running member.
 type Server struct {
-	etcd *embed.Etcd
+	etcd    *embed.Etcd
+	lock    *fileutil.LockedFile // keeps a second member out of the directory
+	closing *atomic.Bool
+	close   sync.Once
 }
 
 // Settings of C8.100.
@@ -42,15 +55,54 @@ const (
 	compactRetention = "15m"
 )
 
+// startTimeout bounds the wait for the member to elect itself.
+const startTimeout = time.Minute
+
 // Start runs a member and returns once it answers, or when ctx ends.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	if err := os.MkdirAll(filepath.Dir(c.Dir), 0o700); err != nil {
-		return nil, fmt.Errorf("start etcd: %w", err)
+	s := &Server{closing: &atomic.Bool{}}
+	err := s.start(ctx, c)
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("start etcd in %s: %w", c.Dir, err)
 	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context, c Config) error {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := fileutil.TryLockFile(filepath.Join(c.Dir, "lock"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil { // etcd itself would wait for the other for ever
+		return fmt.Errorf("the directory is in use by another process: %w", err)
+	}
+	s.lock = lock
+	s.etcd, err = embed.StartEtcd(settings(c, s.closing))
+	if err != nil {
+		return err // names the address that is in use
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	select {
+	case <-s.etcd.Server.ReadyNotify():
+		return nil
+	case err := <-s.etcd.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func settings(c Config, closing *atomic.Bool) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Dir = c.Dir
 	cfg.Name = "seafront"
-	cfg.LogLevel = "error"
+	log := c.Log
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder((&bridge{to: log, closing: closing}).logger())
 	clients, peers := url.URL{Scheme: "http", Host: c.ClientAddr}, url.URL{Scheme: "http", Host: c.PeerAddr}
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}
@@ -62,39 +114,40 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	cfg.UnsafeNoFsync = c.Volatile
 	// One member elects itself: short ticks make the start quick.
 	cfg.TickMs, cfg.ElectionMs = 10, 100
-	e, err := embed.StartEtcd(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("start etcd in %s: %w", c.Dir, err)
-	}
-	select {
-	case <-e.Server.ReadyNotify():
-		return &Server{e}, nil
-	case err = <-e.Err():
-	case <-time.After(time.Minute):
-		err = context.DeadlineExceeded
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	e.Close()
-	return nil, fmt.Errorf("start etcd in %s: %w", c.Dir, err)
+	return cfg
 }
 
-// Client returns a client with no network in between. Close it before the server.
+// Client returns a client with no network in between. Close it before the server:
+// it does not notice the server's end.
 func (s *Server) Client() *clientv3.Client { return v3client.New(s.etcd.Server) }
 
-// Endpoint is the address for other programs' clients.
+// Endpoint is the address for other programs' clients, host:port.
 func (s *Server) Endpoint() string { return s.etcd.Clients[0].Addr().String() }
 
 // Run blocks until ctx ends or the member fails, and then stops it.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.etcd.Close()
+	defer s.Close()
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-s.etcd.Err():
+		if err == nil { // Close was called
+			return nil
+		}
 		return fmt.Errorf("etcd: %w", err)
 	}
 }
 
-// Close stops the member.
-func (s *Server) Close() { s.etcd.Close() }
+// Close stops the member and returns when it has stopped. It takes up to six
+// seconds when another program still watches.
+func (s *Server) Close() {
+	s.close.Do(func() {
+		s.closing.Store(true)
+		if s.etcd != nil {
+			s.etcd.Close()
+		}
+		if s.lock != nil {
+			_ = s.lock.Close() // gives up the lock
+		}
+	})
+}

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package etcdtest gives tests a real etcd: one member for each test binary, and a
-// key space of its own for each test.
+// Package etcdtest gives tests a real etcd: one member for each test binary with a
+// key space of its own for each test, or a member of the test's own that can be
+// stopped and started again.
+//
+// It promises that nothing is left behind: no goroutine, no file. Every package
+// whose tests use it calls Main from TestMain.
 package etcdtest
 
 import (
@@ -15,14 +19,16 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/namespace"
+	"go.uber.org/goleak"
 
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/etcd/embedded"
 )
 
 var (
-	mu      sync.Mutex // guards running
+	mu      sync.Mutex // guards running and dir
 	running *embedded.Server
+	dir     string
 	spaces  atomic.Int64
 )
 
@@ -34,7 +40,7 @@ type Space struct {
 // New gives the test a key space that nobody else uses.
 func New(t testing.TB) Space {
 	t.Helper()
-	return Space{endpoint: endpoint(t), prefix: fmt.Sprintf("/space-%d", spaces.Add(1))}
+	return Space{endpoint: endpoint(t), prefix: fmt.Sprintf("/space-%d/", spaces.Add(1))}
 }
 
 // Client makes a client of its own connection, closed when the test ends. Each
@@ -62,8 +68,8 @@ func endpoint(t testing.TB) string {
 	if running != nil {
 		return running.Endpoint()
 	}
-	dir, err := os.MkdirTemp("", "seafront-etcd-")
-	if err != nil {
+	var err error
+	if dir, err = os.MkdirTemp("", "seafront-etcd-"); err != nil {
 		t.Fatal(err)
 	}
 	running, err = embedded.Start(context.Background(), embedded.Config{
@@ -75,13 +81,27 @@ func endpoint(t testing.TB) string {
 	return running.Endpoint()
 }
 
-// Main runs the tests of a package and stops the member. Call it from TestMain.
+// Main runs the tests of a package, stops the member, removes its files and fails
+// when a goroutine is left. Call it from TestMain.
 func Main(m *testing.M) {
 	code := m.Run()
+	stop()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines left:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func stop() {
 	mu.Lock()
 	defer mu.Unlock()
 	if running != nil {
 		running.Close()
 	}
-	os.Exit(code)
+	if dir != "" {
+		_ = os.RemoveAll(dir)
+	}
 }
