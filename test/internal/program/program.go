@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package program runs the real programs for tests: Seafront's own and the servers
+// that they are tested against.
+//
+// It promises that no process outlives its test, that a program which ends early
+// fails the test with its log, and that programs see no OTEL_ or SEAFRONT_ variable
+// of the caller. It builds nothing but Seafront's own programs, and those only when
+// SEAFRONT_PROGRAMS does not say where they are.
+package program
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stopTimeout is how long a program may take to end by itself.
+const stopTimeout = 30 * time.Second
+
+// Spec says what to run.
+type Spec struct {
+	// Name stands in messages of the test.
+	Name string
+	// Path is the program; see Product and Tool.
+	Path string
+	Args []string
+	// Env is added to the caller's environment.
+	Env []string
+	// Dir is the working directory. Default: that of the test.
+	Dir string
+}
+
+// Process is a running program.
+type Process struct {
+	name  string
+	cmd   *exec.Cmd
+	log   *buffer
+	ended chan struct{} // closed after err is set
+	err   error
+	fine  bool // the end was asked for
+}
+
+// Start runs a program until the test ends, then stops it by SIGTERM and reports a
+// failure or a log of its death.
+func Start(t testing.TB, s Spec) *Process {
+	t.Helper()
+	p := &Process{name: s.Name, cmd: exec.Command(s.Path, s.Args...), log: &buffer{}, ended: make(chan struct{})}
+	p.cmd.Env, p.cmd.Dir = append(environment(), s.Env...), s.Dir
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", s.Name, err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		p.Resume(t)
+		p.Stop(t)
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", p.name, p.Log())
+		}
+	})
+	return p
+}
+
+// Log is what the program has printed, at most the last mebibyte.
+func (p *Process) Log() string { return p.log.String() }
+
+// Ended is closed when the program has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Stop ends the program by SIGTERM and waits. It fails the test when the program
+// does not end with status 0.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	if p.fine {
+		return
+	}
+	p.fine = true
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended: then Wait tells how
+	select {
+	case <-p.ended:
+	case <-time.After(stopTimeout):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // prints its goroutines
+		<-p.ended
+		t.Errorf("%s did not end within %v of SIGTERM:\n%s", p.name, stopTimeout, p.Log())
+		return
+	}
+	if p.err != nil {
+		t.Errorf("%s: %v:\n%s", p.name, p.err, p.Log())
+	}
+}
+
+// Kill ends the program by SIGKILL, as a crash would, and waits.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	p.fine = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatalf("kill %s: %v", p.name, err)
+	}
+	<-p.ended
+}
+
+// Pause freezes the program (SIGSTOP); Resume lets it go on.
+func (p *Process) Pause(t testing.TB) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatalf("pause %s: %v", p.name, err)
+	}
+}
+
+// Resume lets a paused program go on, and does nothing to others.
+func (p *Process) Resume(t testing.TB) {
+	t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGCONT) // it may have ended
+}
+
+// Product returns the path of one of Seafront's programs: from SEAFRONT_PROGRAMS, or
+// built by the first who asks.
+func Product(t testing.TB, name string) string {
+	t.Helper()
+	dir := os.Getenv("SEAFRONT_PROGRAMS")
+	if dir == "" {
+		dir = filepath.Join(Root(), ".build", "bin")
+		if err := built(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return existing(t, filepath.Join(dir, name), "make programs")
+}
+
+// Tool returns the path of a program that the Makefile builds once, from
+// SEAFRONT_BIN or the repository's .bin.
+func Tool(t testing.TB, name string) string {
+	t.Helper()
+	dir := os.Getenv("SEAFRONT_BIN")
+	if dir == "" {
+		dir = filepath.Join(Root(), ".bin")
+	}
+	return existing(t, filepath.Join(dir, name), "make .bin/"+name)
+}
+
+func existing(t testing.TB, path, how string) string {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v; %s makes it", err, how)
+	}
+	return path
+}
+
+// Root is the top of the repository.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+}
+
+// built makes the programs once for each test binary; the go command keeps what has
+// not changed.
+func built(dir string) error {
+	build.once.Do(func() {
+		cmd := exec.Command("go", "build", "-trimpath", "-o", dir+string(filepath.Separator),
+			"./cmd/seafront", "./services/config/cmd/config", "./services/origin-registry/cmd/origin-registry", "./services/edge/cmd/edge")
+		cmd.Dir = Root()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			build.err = fmt.Errorf("build the programs: %w\n%s", err, out)
+		}
+	})
+	return build.err
+}
+
+var build struct {
+	once sync.Once
+	err  error
+}
+
+// environment is the caller's without what configures programs.
+func environment() []string {
+	var out []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "OTEL_") && !strings.HasPrefix(e, "SEAFRONT_") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// buffer keeps the last part of what is written.
+type buffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+const maxLog = 1 << 20
+
+// Write is part of io.Writer.
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.b.Len() > maxLog {
+		b.b.Next(b.b.Len() / 2)
+	}
+	return b.b.Write(p)
+}
+
+// String is what is kept.
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
