@@ -4,7 +4,6 @@ package originregistry_test
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -221,7 +220,7 @@ func TestRecord(t *testing.T) {
 func TestRecordCarriesTrace(t *testing.T) {
 	client := etcdtest.Client(t)
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
-	s := originregistry.New(originregistry.Config{Etcd: client, Log: slog.New(slog.DiscardHandler)})
+	s := originregistry.New(originregistry.Config{Etcd: client})
 	_, err := s.CreateOrigin(trace.ContextWithSpanContext(t.Context(), span), &originv1.CreateOriginRequest{
 		OriginId: "web", Origin: &originv1.Origin{Endpoint: httpEndpoint("www.example.com")},
 	})

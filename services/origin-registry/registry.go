@@ -33,7 +33,8 @@ type Config struct {
 	// MaxOrigins is how many origins there may be; 0 means DefaultMaxOrigins. It is
 	// soft: concurrent creators may pass it by their number (C8.63).
 	MaxOrigins int64
-	Log        *slog.Logger
+	// Log may be nil: nobody reads it.
+	Log *slog.Logger
 }
 
 // Service is one replica of the registry. It is a part of an rpc server.
@@ -46,7 +47,11 @@ type Service struct {
 
 // New makes a registry. It starts nothing.
 func New(c Config) *Service {
-	return &Service{kv: c.Etcd, log: c.Log, quota: cmp.Or(c.MaxOrigins, DefaultMaxOrigins)}
+	return &Service{
+		kv:    c.Etcd,
+		log:   cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
+		quota: cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
+	}
 }
 
 // Register adds OriginService to a server.
