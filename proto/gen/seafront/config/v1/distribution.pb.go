@@ -888,7 +888,7 @@ type Origin struct {
 	// the registered origin's value, or 5 s. Errors:
 	// INVALID_ORIGIN_KEEPALIVE_TIMEOUT.
 	KeepaliveTimeout *durationpb.Duration `protobuf:"bytes,11,opt,name=keepalive_timeout,json=keepaliveTimeout,proto3" json:"keepalive_timeout,omitempty"`
-	// Time for the whole answer over all attempts, in whole seconds, not below the
+	// Time for the whole answer over all attempts, in whole seconds, at least 1 s and not below the
 	// read timeout, at most 24 h. Default: the registered origin's value, or
 	// unlimited.
 	ResponseCompletionTimeout *durationpb.Duration `protobuf:"bytes,12,opt,name=response_completion_timeout,json=responseCompletionTimeout,proto3" json:"response_completion_timeout,omitempty"`

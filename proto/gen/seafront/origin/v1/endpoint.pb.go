@@ -296,13 +296,14 @@ type S3Endpoint struct {
 	Bucket string `protobuf:"bytes,3,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	// Scheme, host and optional port of the object store without a path, for
 	// example http://minio.internal:9000. Scheme http or https; an IP literal is
-	// allowed. Errors: INVALID_ORIGIN.
+	// allowed with path_style. Not below the CDN's own domain. Errors:
+	// INVALID_ORIGIN, INVALID_ARGUMENT.
 	EndpointUrl string `protobuf:"bytes,4,opt,name=endpoint_url,json=endpointUrl,proto3" json:"endpoint_url,omitempty"`
 	// True asks for {endpoint}/{bucket}/{key}; false, the default, for
 	// {bucket}.{endpoint}/{key}. Only with endpoint_url.
 	PathStyle bool `protobuf:"varint,5,opt,name=path_style,json=pathStyle,proto3" json:"path_style,omitempty"`
 	// Certificate authorities that may sign the store's certificate, PEM, at most
-	// 64 KiB. Default: the public authorities.
+	// 64 KiB; every block has to be a certificate. Default: the public authorities.
 	CaBundlePem   string `protobuf:"bytes,6,opt,name=ca_bundle_pem,json=caBundlePem,proto3" json:"ca_bundle_pem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -384,7 +385,8 @@ func (x *S3Endpoint) GetCaBundlePem() string {
 type HttpEndpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DNS host name of the server, resolved by the edge when it connects. At most
-	// 253 bytes, no scheme, port, path or IP literal. Required. Errors:
+	// 253 bytes, no scheme, port, path or IP literal; not below the CDN's own domain
+	// and not an alias of the distribution itself. Required. Errors:
 	// INVALID_ARGUMENT.
 	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	// Port for HTTP. In a distribution: 80, 443 or 1024 to 65535; in the origin
@@ -403,7 +405,7 @@ type HttpEndpoint struct {
 	// fails with UNSUPPORTED_OPERATION.
 	ClientCertificate string `protobuf:"bytes,7,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`
 	// Certificate authorities that may sign the server's certificate, PEM, at most
-	// 64 KiB. Default: the public authorities.
+	// 64 KiB; every block has to be a certificate. Default: the public authorities.
 	CaBundlePem   string `protobuf:"bytes,8,opt,name=ca_bundle_pem,json=caBundlePem,proto3" json:"ca_bundle_pem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -60,7 +60,7 @@ type Origin struct {
 	// How long an idle connection is kept, 1 s to 120 s in whole seconds. Default
 	// 5 s. Errors: INVALID_ORIGIN_KEEPALIVE_TIMEOUT.
 	KeepaliveTimeout *durationpb.Duration `protobuf:"bytes,12,opt,name=keepalive_timeout,json=keepaliveTimeout,proto3" json:"keepalive_timeout,omitempty"`
-	// Time for the whole answer over all attempts, in whole seconds, not below
+	// Time for the whole answer over all attempts, in whole seconds, at least 1 s and not below
 	// read_timeout, at most 24 h. Default: unlimited.
 	ResponseCompletionTimeout *durationpb.Duration `protobuf:"bytes,13,opt,name=response_completion_timeout,json=responseCompletionTimeout,proto3" json:"response_completion_timeout,omitempty"`
 	// Access control that signs requests. Not offered yet: setting it fails with
