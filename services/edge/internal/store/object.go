@@ -40,9 +40,16 @@ type Object struct {
 	NoStaleOnError bool
 	// NoCondition: refetch without conditional headers (D13.18).
 	NoCondition bool
+	// Unshared: the next answer must not be given to requests that waited for it
+	// (D14.10), so those that find this object stale do not wait for each other.
+	Unshared bool
 	// HitForMiss marks a key whose answers cannot be shared: requests for it go to
 	// the origin without waiting for each other until Lifetime is over.
 	HitForMiss bool
+	// Made is the reason line of an answer that the edge made itself because the
+	// origin gave none (D18.8). Its page names the request, so it is built for each
+	// viewer and Body is empty.
+	Made string
 	// RetryAfter: a failed refresh is not tried again before (D13.21).
 	RetryAfter time.Time
 

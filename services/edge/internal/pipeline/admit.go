@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+)
+
+// methodNotAllowed is the sentence of D4.2, spelled as there.
+const methodNotAllowed = "This distribution is not configured to allow the HTTP request method that was used for this request. " +
+	"The distribution supports only cachable requests."
+
+// admit asks: may this viewer have it? It checks method and body (D4.1, D4.2, D4.4),
+// then the protocol (D6.1).
+func (p *Pipeline) admit(_ context.Context, x *visit) bool {
+	r := x.req
+	switch {
+	case !knownMethod(r.Method):
+		return x.refuse(403, "The HTTP request method that was used for this request is not known.")
+	case r.Method != "GET" && r.Method != "HEAD":
+		return x.refuse(403, methodNotAllowed)
+	case r.HasBody:
+		return x.refuse(403, badRequest)
+	case r.Scheme == "https" || x.behavior.Protocol == snapshot.AllowAll:
+		return false
+	}
+	status := 403
+	if x.behavior.Protocol == snapshot.RedirectToHTTPS {
+		status = redirectStatus(r.Method, r.Major, r.Minor)
+	}
+	if status == 403 {
+		return x.refuse(403, "This distribution serves this request over HTTPS only.")
+	}
+	x.reply = reply{status: status, result: ResultRedirect, location: p.secureURL(r.Host, r.Target)}
+	return true
+}
+
+// knownMethod is D4.1.
+func knownMethod(m string) bool {
+	switch m {
+	case "GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE":
+		return true
+	default:
+		return false
+	}
+}
+
+// redirectStatus is the row redirect-to-https of the table of D6.1: a redirect that
+// HTTP/1.0 does not know could turn another method into GET.
+func redirectStatus(method string, major, minor int) int {
+	switch {
+	case method == "GET" || method == "HEAD":
+		return 301
+	case major > 1 || major == 1 && minor >= 1:
+		return 307
+	default:
+		return 403
+	}
+}
+
+// secureURL is the same URL by HTTPS: the host as sent, without its port, and the
+// raw target (D6.2). The port of the HTTPS listener is left out where it is the
+// scheme's own.
+func (p *Pipeline) secureURL(host, target string) string {
+	if strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']') {
+		host = host[:strings.LastIndexByte(host, ':')]
+	}
+	if p.PublicHTTPSPort != 443 {
+		host += ":" + strconv.Itoa(p.PublicHTTPSPort)
+	}
+	return "https://" + host + target
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+)
+
+// deliver asks: what does this viewer get? It applies the viewer's conditions, builds
+// the head and sends the answer. It runs for every request, once.
+func (p *Pipeline) deliver(ctx context.Context, x *visit, to exchange.Sender) {
+	if x.span != nil {
+		child, span := p.tracer.Start(ctx, "deliver")
+		defer span.End()
+		ctx = child
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			p.panicked(ctx, x, v)
+			if !x.sending {
+				x.answer = exchange.Answer{Status: 500, Close: true}
+				p.send(ctx, x, to)
+			}
+		}
+	}()
+	x.condition()
+	p.compose(x)
+	p.send(ctx, x, to)
+}
+
+// send hands the answer to the adapter.
+func (p *Pipeline) send(ctx context.Context, x *visit, to exchange.Sender) {
+	x.sending = true
+	x.ready = p.Now().Sub(x.started)
+	sent, err := to.Send(ctx, &x.answer)
+	x.sent = sent
+	if err != nil && x.err == nil {
+		x.err = err
+	}
+}
+
+// condition applies the viewer's conditions to an answer that could be anyone's
+// (D14.2). With cookies forwarded there are none (D14.4); with caching off the origin
+// has seen them.
+func (x *visit) condition() {
+	r := &x.reply
+	if x.outcome == 0 || x.outcome == Bypass || x.rules.CookiesForwarded || r.made != "" {
+		return
+	}
+	stored := httpcache.Response{Status: r.status, Header: r.header, ResponseTime: r.received}
+	switch httpcache.Evaluate(x.req.Method, x.header, stored) {
+	case httpcache.NotModified:
+		r.status, r.header, r.body = 304, httpcache.NotModifiedHeader(r.header), exchange.Body{}
+	case httpcache.PreconditionFailed:
+		x.refuse(412, "A precondition of this request does not hold.")
+	default:
+		return
+	}
+	if x.reader != nil {
+		x.reader.Release() // the viewer has what it wants; the store has not
+	}
+}
+
+// compose makes the answer of the reply: the fields that came from the origin, then
+// those of the edge (D22.1).
+func (p *Pipeline) compose(x *visit) {
+	r := &x.reply
+	const own = 5 // Via, X-Cache, Pop, request id, Age
+	var h header.Fields
+	switch {
+	case r.made != "":
+		h = p.page(x, own)
+	case r.location != "":
+		h = p.redirect(x, own)
+	default:
+		h = r.header.Clone(own)
+	}
+	h.Add("Via", p.words.via)
+	h.Add("X-Cache", p.words.xcache[r.result])
+	if p.Pop != "" {
+		h.Add(p.Brand.Pop, p.Pop)
+	}
+	h.Add(p.Brand.RequestID, x.id)
+	if r.aged {
+		h.Add("Age", strconv.FormatInt(int64(r.age.Seconds()), 10)) // D13.14
+	}
+	if x.req.Method == "HEAD" {
+		if r.body.Stream != nil {
+			r.body.Stream.Close()
+		}
+		r.body = exchange.Body{} // D13.30: the header tells its length
+	}
+	x.answer = exchange.Answer{Status: r.status, Header: h, Body: r.body, Close: r.closing}
+}
+
+// page makes the error page the body and returns its head (D22.12).
+func (p *Pipeline) page(x *visit, extra int) header.Fields {
+	r := &x.reply
+	return p.made(x, p.words.errorPage(r.status, r.made, x.id), extra)
+}
+
+// redirect makes a short page the body and returns its head (D6.3).
+func (p *Pipeline) redirect(x *visit, extra int) header.Fields {
+	h := p.made(x, p.words.redirectPage(x.reply.status), extra+1)
+	h.Add("Location", x.reply.location)
+	return h
+}
+
+// made is the head of a page that the edge wrote.
+func (p *Pipeline) made(x *visit, page []byte, extra int) header.Fields {
+	x.reply.body = exchange.Bytes(page)
+	h := make(header.Fields, 0, 4+extra)
+	h.Add("Server", p.Brand.Server)
+	h.Add("Date", httpcache.FormatDate(p.Now()))
+	h.Add("Content-Type", "text/html")
+	h.Add("Content-Length", strconv.Itoa(len(page)))
+	return h
+}

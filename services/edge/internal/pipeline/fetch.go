@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
+	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+	"github.com/seafront-cdn/seafront/services/edge/internal/store"
+)
+
+// served is what a fill has for its readers: the head of an answer, with its body
+// behind it or in an object.
+type served struct {
+	status int
+	// header is for the viewer whose request brought the answer, shared for those who
+	// waited (D17.7).
+	header, shared header.Fields
+	size           int64 // of the body behind the head; -1 if unknown
+	// object is the whole answer, if set.
+	object *store.Object
+	// result is that of the viewer whose request brought the answer.
+	result Result
+	// made is the reason line of an answer that the edge made.
+	made string
+	// received and initialAge make the Age of those who waited (D13.14).
+	received   time.Time
+	initialAge time.Duration
+
+	// For the event: how often the origin was tried, how that failed, why the answer
+	// is not stored, and the span of the origin fetch.
+	attempts int
+	failure  string
+	reason   httpcache.Reason
+	span     trace.SpanContext
+}
+
+// fetch asks: what does the origin say? Requests for one key that may share an answer
+// wait for the same fill (D14.8); the others have one each.
+func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
+	o, ok := x.config.Origin(&x.behavior.Origin)
+	if !ok {
+		return x.refuse(503, "The origin of this distribution is not available.")
+	}
+	x.origin, x.rules.S3 = o.Name, o.S3
+	q := p.question(x, o)
+	a, err := p.await(ctx, x, q)
+	if err != nil {
+		return p.unanswered(ctx, x, err)
+	}
+	x.asked = a
+	linkOrigin(ctx, x, a)
+	x.take(a, p.Now())
+	return true
+}
+
+// await returns the answer of a fill at which the request has a place. One that
+// waited in vain, because the answer is not to be shared or does not come, goes to
+// the origin itself (D14.10, D14.13).
+func (p *Pipeline) await(ctx context.Context, x *visit, q *question) (*served, error) {
+	if !x.apart {
+		a, err := p.waitFor(ctx, x, patience(q.request.Origin), func() (*fill.Reader[*served], error) {
+			return p.fills.Join(ctx, q.fillKey(), q.run(p))
+		})
+		if !errors.Is(err, fill.ErrNotShared) && !errors.Is(err, fill.ErrLate) {
+			return a, err
+		}
+	}
+	alone := *q
+	alone.apart = true
+	return p.waitFor(ctx, x, 0, func() (*fill.Reader[*served], error) {
+		return p.fills.Alone(ctx, alone.run(p))
+	})
+}
+
+// waitFor takes a place at a fill and waits for its head.
+func (p *Pipeline) waitFor(
+	ctx context.Context, x *visit, patience time.Duration, place func() (*fill.Reader[*served], error),
+) (*served, error) {
+	r, err := place()
+	if err != nil {
+		return nil, err
+	}
+	if r.Leader() {
+		patience = 0 // the origin's own time-outs hold
+	}
+	a, err := r.Head(ctx, patience)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	x.reader, x.collapsed = r, !r.Leader()
+	return a, nil
+}
+
+// patience is the time-out budget of an origin (D14.13).
+func patience(o *snapshot.Origin) time.Duration {
+	if o.CompletionTimeout > 0 {
+		return o.CompletionTimeout
+	}
+	return time.Duration(max(o.Attempts, 1)) * (o.ConnectTimeout + o.ReadTimeout)
+}
+
+// take makes what a fill has the answer of this viewer.
+func (x *visit) take(a *served, now time.Time) {
+	result := a.result
+	if x.collapsed {
+		result = ResultHit // D22.5
+	}
+	if a.object != nil {
+		x.stored(a.object, now, result)
+		return
+	}
+	x.reply = reply{
+		status: a.status, header: a.header, made: a.made, result: result, received: a.received,
+		body: exchange.Body{Stream: x.reader, Size: a.size},
+	}
+	if x.collapsed && a.made == "" {
+		x.reply.header = a.shared
+		x.reply.aged, x.reply.age = true, httpcache.Age(a.initialAge, a.received, now)
+	}
+	if a.size == 0 || a.made != "" {
+		x.reply.body = exchange.Body{}
+	}
+	if a.status >= 400 {
+		x.reply.result = ResultError
+	}
+	if a.result == ResultCapacity {
+		x.reply.result = ResultCapacity
+	}
+}
+
+// unanswered is a request for which there was no fill, or none that came to a head.
+func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error) bool {
+	x.err = err
+	now := p.Now()
+	switch {
+	case ctx.Err() != nil:
+		x.left = true
+		return x.refuse(503, "The request was cancelled.")
+	case mayServeStale(x.object, now):
+		return x.stored(x.object, now, ResultHit)
+	case errors.Is(err, fill.ErrFull):
+		x.refuse(503, "The edge has too many requests under way.")
+		x.reply.result = ResultCapacity
+		return true
+	case errors.Is(err, fill.ErrClosed):
+		return x.refuse(503, "The edge is shutting down.")
+	default:
+		return x.refuse(500, "The edge failed to handle this request.")
+	}
+}
+
+// mayServeStale says whether an object may be used when the origin fails (D13.8,
+// D13.21, D13.23).
+func mayServeStale(o *store.Object, now time.Time) bool {
+	return o != nil && !o.NoStaleOnError && httpcache.State(spanOf(o), now) != httpcache.Dead
+}

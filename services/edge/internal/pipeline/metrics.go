@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
+)
+
+// protocols are the HTTP versions that metrics tell apart.
+var protocols = [...]string{"HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"}
+
+// classes is how many classes of status there are, 1xx to 5xx, and 0 for none.
+const classes = 6
+
+// metrics are the numbers of a Pipeline. The sets of attributes are made once, so
+// that a hit costs no allocation; their values are few and none is a viewer's.
+type metrics struct {
+	requests, sent, collapsed, fetches metric.Int64Counter
+	duration                           metric.Float64Histogram
+
+	adds    [outcomes][classes][len(protocols)][]metric.AddOption
+	records [outcomes][classes][len(protocols)][]metric.RecordOption
+
+	gauges metric.Registration
+}
+
+func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
+	meter := provider.Meter(scope)
+	m := &metrics{}
+	var errs [5]error
+	m.requests, errs[0] = meter.Int64Counter("seafront.edge.requests",
+		metric.WithDescription("Viewer requests answered."))
+	m.sent, errs[1] = meter.Int64Counter("seafront.edge.sent",
+		metric.WithDescription("Body bytes sent to viewers."), metric.WithUnit("By"))
+	m.collapsed, errs[2] = meter.Int64Counter("seafront.edge.collapsed",
+		metric.WithDescription("Viewer requests answered by the fill of another."))
+	m.fetches, errs[3] = meter.Int64Counter("seafront.edge.origin.requests",
+		metric.WithDescription("Requests to origins, by kind and what came of them."))
+	m.duration, errs[4] = meter.Float64Histogram("seafront.edge.request.duration",
+		metric.WithDescription("Time from the request to the end of its answer."), metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60))
+	for o := range m.adds {
+		for c := range m.adds[o] {
+			for v := range m.adds[o][c] {
+				set := metric.WithAttributeSet(attribute.NewSet(
+					attribute.String("outcome", Outcome(o).String()),
+					attribute.String("status", statusClass(c)),
+					attribute.String("protocol", protocols[v]),
+				))
+				m.adds[o][c][v] = []metric.AddOption{set}
+				m.records[o][c][v] = []metric.RecordOption{set}
+			}
+		}
+	}
+	err := errors.Join(errs[:]...)
+	if err != nil {
+		return nil, err
+	}
+	m.gauges, err = observe(meter, p)
+	return m, err
+}
+
+func statusClass(c int) string { return strconv.Itoa(c) + "xx" }
+
+// observe registers what is read when metrics are collected.
+func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
+	var errs [6]error
+	bytes, err := meter.Int64ObservableGauge("seafront.edge.store.size",
+		metric.WithDescription("Bytes of stored objects."), metric.WithUnit("By"))
+	errs[0] = err
+	limit, err := meter.Int64ObservableGauge("seafront.edge.store.limit",
+		metric.WithDescription("Bytes that stored objects may take."), metric.WithUnit("By"))
+	errs[1] = err
+	objects, err := meter.Int64ObservableGauge("seafront.edge.store.objects",
+		metric.WithDescription("Stored objects."))
+	errs[2] = err
+	evictions, err := meter.Int64ObservableCounter("seafront.edge.store.evictions",
+		metric.WithDescription("Objects that had to make room."))
+	errs[3] = err
+	fills, err := meter.Int64ObservableGauge("seafront.edge.fills",
+		metric.WithDescription("Origin responses under way."))
+	errs[4] = err
+	held, err := meter.Int64ObservableGauge("seafront.edge.fills.size",
+		metric.WithDescription("Bytes held for origin responses under way."), metric.WithUnit("By"))
+	errs[5] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	return meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+		s, f := p.Store.Stats(), p.fills.Stats()
+		to.ObserveInt64(bytes, s.Bytes)
+		to.ObserveInt64(limit, s.Limit)
+		to.ObserveInt64(objects, s.Objects)
+		to.ObserveInt64(evictions, s.Evictions)
+		to.ObserveInt64(fills, f.Fills)
+		to.ObserveInt64(held, f.Bytes)
+		return nil
+	}, bytes, limit, objects, evictions, fills, held)
+}
+
+// request counts one answer.
+func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
+	class := 0
+	if s := x.answer.Status; s >= 100 && s < 600 {
+		class = s / 100
+	}
+	version := protocol(x.req.Major, x.req.Minor)
+	add := m.adds[x.outcome][class][version]
+	m.requests.Add(ctx, 1, add...)
+	m.sent.Add(ctx, x.sent, add...)
+	m.duration.Record(ctx, took.Seconds(), m.records[x.outcome][class][version]...)
+	if x.collapsed {
+		m.collapsed.Add(ctx, 1)
+	}
+}
+
+// origin counts one request to an origin. What came of it is a word of package
+// origin, so there are few.
+func (m *metrics) origin(ctx context.Context, validating bool, err error) {
+	kind, result := "fetch", "answer"
+	if validating {
+		kind = "validate"
+	}
+	if err != nil {
+		result = failureOf(err)
+	}
+	m.fetches.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", kind), attribute.String("result", result)))
+}
+
+// failureOf is the word for a failed origin request.
+func failureOf(err error) string {
+	var e *origin.Error
+	if errors.As(err, &e) {
+		return e.Kind.String()
+	}
+	return "unknown"
+}
+
+func (m *metrics) close() { _ = m.gauges.Unregister() }
+
+// protocol is the index of an HTTP version.
+func protocol(major, minor int) int {
+	switch {
+	case major == 2:
+		return 2
+	case major >= 3:
+		return 3
+	case major == 1 && minor >= 1:
+		return 1
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
+	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
+	"github.com/seafront-cdn/seafront/services/edge/internal/store"
+)
+
+// question is what a fill asks an origin. It holds all that the fill needs, because
+// the fill may outlive the request that began it. It is not changed once it is asked.
+type question struct {
+	request  origin.Request
+	name     cachekey.Key
+	class    cachekey.Class
+	rules    httpcache.Policy
+	revision int64 // of the configuration that the request began with
+	// object is the stale object to validate, or to fall back on.
+	object *store.Object
+	// apart: nobody else waits for the answer.
+	apart bool
+	// conditional: the viewer's own conditions are sent.
+	conditional bool
+	traced      bool // the request that began the fill is sampled
+}
+
+// question builds the origin request of D15.1–D15.4 and D15.8, by the column of
+// cache policies: what is keyed goes to the origin, and nothing else of the viewer's.
+func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
+	target := o.PathPrefix + x.behavior.Origin.Path + x.path
+	if x.forward.HasQuery {
+		target += "?" + x.forward.Query
+	}
+	q := &question{
+		request: origin.Request{Origin: o, ViewerScheme: x.req.Scheme, Method: x.req.Method, Target: target},
+		name:    x.name, class: x.forward.Encoding, rules: x.rules, revision: x.config.Revision,
+		object: x.object, apart: x.apart, traced: x.span != nil,
+	}
+	h := make(header.Fields, 0, len(x.forward.Header)+12)
+	h.Add("User-Agent", p.Brand.UserAgent) // D15.2; the viewer's if it is keyed
+	for _, f := range x.forward.Header {
+		switch {
+		case header.Equal(f.Name, "Host"):
+			if !o.S3 { // D15.2: a bucket's name is its own
+				q.request.Host = f.Value
+			}
+		case !p.neverKeyed(f.Name):
+			h.Set(f.Name, f.Value)
+		}
+	}
+	if x.forward.HasAcceptEncoding {
+		h.Set("Accept-Encoding", x.forward.AcceptEncoding)
+	}
+	if x.forward.HasCookie {
+		h.Set("Cookie", x.forward.Cookie)
+	}
+	q.conditional = x.rules.Disabled() && !x.rules.CookiesForwarded && addConditions(&h, x.header)
+	p.addHops(&h, x)
+	q.request.Header = h
+	return q
+}
+
+// addHops adds what tells an origin who asked, through whom (D15.3, D15.4, D22.4).
+func (p *Pipeline) addHops(h *header.Fields, x *visit) {
+	viewer := x.req.Viewer.Addr().Unmap().WithZone("").String()
+	if before, ok := x.header.Joined("X-Forwarded-For", ","); ok && before != "" {
+		viewer = before + "," + viewer
+	}
+	h.Set("X-Forwarded-For", viewer)
+	via := p.Brand.Via(fmt.Sprintf("%d.%d", x.req.Major, x.req.Minor), p.pseudonym)
+	if before, ok := x.header.Joined("Via", ", "); ok && before != "" {
+		via = before + ", " + via
+	}
+	h.Set("Via", via)
+	h.Set(p.Brand.RequestID, x.id)
+}
+
+// neverKeyed lists what no policy can send on: what the edge writes itself, what
+// D15.2 removes in every column, and what would make the origin answer this viewer
+// alone with a part or a 304, which no other viewer may get.
+func (p *Pipeline) neverKeyed(name string) bool {
+	switch strings.ToLower(name) {
+	case "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range",
+		"x-real-ip", "x-forwarded-proto", "x-forwarded-for", "via", "cookie", "traceparent", "tracestate":
+		return true
+	}
+	const internal = "X-Edge-"
+	return header.Equal(name, p.Brand.RequestID) ||
+		len(name) > len(internal) && header.Equal(name[:len(internal)], internal)
+}
+
+// viewerConditions are the conditional fields that D15.2 sends on.
+var viewerConditions = [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+
+// addConditions sends the viewer's own conditions on and says whether there are any
+// (D14.3). That is done only where the answer is this viewer's alone.
+func addConditions(h *header.Fields, viewer header.Fields) bool {
+	any := false
+	for _, name := range viewerConditions {
+		if value, ok := viewer.Joined(name, ","); ok {
+			h.Add(name, value)
+			any = true
+		}
+	}
+	return any
+}
+
+// fillKey names the fill that the question is asked by. The answer to HEAD is no
+// answer to GET.
+func (q *question) fillKey() cachekey.Key {
+	if q.request.Method == "HEAD" {
+		return headKey(q.name)
+	}
+	return q.name
+}
+
+// storeKey names the object that an answer becomes (D11.18).
+func (q *question) storeKey(h header.Fields) cachekey.Key {
+	k := q.name.WithEncoding(cachekey.StoredClass(q.class, h.Get("Content-Encoding")))
+	if q.request.Method == "HEAD" {
+		return headKey(k)
+	}
+	return k
+}
+
+// run makes of the question what a fill runs.
+func (q *question) run(p *Pipeline) fill.Run[*served] {
+	return func(ctx context.Context, f *fill.Fill[*served]) (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				p.logPanic(ctx, v)
+				err = fmt.Errorf("fetch from %s: panic: %v", q.request.Origin.Name, v)
+			}
+		}()
+		return p.ask(ctx, f, *q)
+	}
+}
+
+// withValidators returns the request with the validators of the stale object (D14.5).
+func (q *question) withValidators() (req origin.Request, validating bool) {
+	req = q.request
+	if q.object == nil || q.object.NoCondition { // D13.18, D14.4
+		return req, false
+	}
+	fields := httpcache.ValidationFields(q.object.Header)
+	if len(fields) == 0 {
+		return req, false
+	}
+	req.Header = slices.Concat(req.Header, fields)
+	return req, true
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
+	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
+	"github.com/seafront-cdn/seafront/services/edge/internal/store"
+)
+
+// How long it is remembered that the answers for a key cannot be shared, so that
+// requests for it do not line up to find out one by one (design 3.9). An error may
+// soon be over.
+const (
+	hitForMiss      = 2 * time.Minute
+	hitForMissError = httpcache.DefaultErrorTTL
+)
+
+// objectOf is the object that an answer becomes, still without its body.
+func (q *question) objectOf(res *origin.Response, a httpcache.Assessment, h header.Fields) *store.Object {
+	return &store.Object{
+		Key: q.storeKey(h), Status: res.Status, Header: h,
+		RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
+		InitialAge: a.InitialAge, Lifetime: a.Lifetime, Retain: a.Retain,
+		NoStaleOnError: a.NoStaleOnError, NoCondition: a.NoCondition, Unshared: !a.Shareable,
+		Revision: q.revision,
+	}
+}
+
+// keep stores a whole answer; what it was asked about is replaced (D14.7, D13.22).
+func (p *Pipeline) keep(q *question, o *store.Object, pieces [][]byte) {
+	o.Body = pieces
+	for _, piece := range pieces {
+		o.Size += int64(len(piece))
+	}
+	if q.request.Method != "HEAD" && o.Status != 204 {
+		o.Header = o.Header.Clone(1) // readers have the other one
+		o.Header.Set("Content-Length", strconv.FormatInt(o.Size, 10))
+	}
+	p.Store.Put(o)
+	if q.replaces() && q.object.Key != o.Key {
+		p.Store.Replace(q.object, nil) // another class of Accept-Encoding
+	}
+}
+
+// replaces says whether the answer takes the place of the object asked about: that to
+// a HEAD request leaves the object of a GET as it is (D13.31).
+func (q *question) replaces() bool {
+	return q.object != nil && isHeadKey(q.object.Key) == (q.request.Method == "HEAD")
+}
+
+// forget handles an answer that is not stored: what the origin has replaced is gone,
+// and if the answer could not be shared that is remembered. An error of the origin's
+// preserves what is there (D13.21).
+func (p *Pipeline) forget(q *question, status int, shared bool) {
+	switch {
+	case q.rules.Disabled(), status >= 500 && q.object != nil:
+		return
+	case shared, q.rules.CookiesForwarded:
+		if q.replaces() {
+			p.Store.Replace(q.object, nil)
+		}
+		return
+	}
+	lifetime := hitForMiss
+	if status >= 400 {
+		lifetime = hitForMissError
+	}
+	if q.replaces() && q.object.Key != q.fillKey() {
+		p.Store.Replace(q.object, nil)
+	}
+	p.Store.Put(&store.Object{
+		Key: q.fillKey(), HitForMiss: true, ResponseTime: p.Now(), Lifetime: lifetime, Retain: lifetime,
+		Revision: q.revision,
+	})
+}
+
+// refreshed is a 304 to our own condition: the stored object with the header of the
+// answer and a new lifetime (D14.6).
+func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext) {
+	p.complete(q, res)
+	old := q.object
+	merged := httpcache.Merge(old.Header, httpcache.ViewerHeader(res.Header, q.rules))
+	a := httpcache.Assess("GET", httpcache.Response{
+		Status: old.Status, Header: merged, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
+	}, q.rules)
+	next := *old
+	next.Header = httpcache.StoredHeader(merged)
+	next.RequestTime, next.ResponseTime = res.RequestTime, res.ResponseTime
+	next.InitialAge, next.Lifetime, next.Retain = a.InitialAge, a.Lifetime, a.Retain
+	next.NoStaleOnError, next.NoCondition, next.Unshared = a.NoStaleOnError, a.NoCondition, !a.Shareable
+	next.RetryAfter, next.Revision = time.Time{}, q.revision
+	if a.Storable {
+		p.Store.Replace(old, &next)
+	} else {
+		p.Store.Replace(old, nil)
+	}
+	f.Begin(&served{
+		object: &next, result: ResultRefreshHit, attempts: res.Attempts, reason: a.Reason, span: from,
+	}, fill.Body{Shared: a.Shareable})
+}
+
+// fallBack answers with the stale object because asking about it failed, and lets the
+// origin rest for the error caching minimum of that status (D13.21).
+func (p *Pipeline) fallBack(f *fill.Fill[*served], q *question, a *served, status int) {
+	next := *q.object
+	next.RetryAfter = p.Now().Add(httpcache.ErrorTTL(status, q.rules))
+	p.Store.Replace(q.object, &next)
+	a.object, a.result = &next, ResultRefreshHit // D13.29
+	f.Begin(a, fill.Body{Shared: true})
+}
+
+// failed is an origin that gave no answer: a stale object, or an error of our own,
+// which is cached as if the origin had sent it (D18.8).
+func (p *Pipeline) failed(
+	ctx context.Context, f *fill.Fill[*served], q *question, err error, from trace.SpanContext,
+) error {
+	var e *origin.Error
+	if ctx.Err() != nil || !errors.As(err, &e) {
+		return err // nobody waits, or this is no failure of the origin's
+	}
+	now := p.Now()
+	status := e.Status()
+	a := &served{attempts: e.Attempts, failure: e.Kind.String(), span: from}
+	if status >= 502 && mayServeStale(q.object, now) {
+		p.fallBack(f, q, a, status)
+		return nil
+	}
+	a.status, a.result, a.made, a.received = status, ResultError, madeReason(e), now
+	if e.Kind == origin.Overloaded {
+		a.result = ResultCapacity
+	}
+	judged := httpcache.Assess(q.request.Method, httpcache.Response{
+		Status: status, RequestTime: now, ResponseTime: now,
+	}, q.rules)
+	a.reason = judged.Reason
+	if judged.Storable && status >= 502 {
+		p.Store.Put(&store.Object{
+			Key: q.fillKey(), Status: status, Made: a.made, RequestTime: now, ResponseTime: now,
+			Lifetime: judged.Lifetime, Retain: judged.Retain, NoStaleOnError: true, Revision: q.revision,
+		})
+	}
+	f.Begin(a, fill.Body{Shared: true}) // D14.12
+	return nil
+}
+
+// madeReason is the reason line of an error page for a failure to get an answer.
+func madeReason(e *origin.Error) string {
+	switch e.Status() {
+	case 502:
+		return "The edge could not get a valid answer from the origin."
+	case 503:
+		return "Too many requests to the origin are under way."
+	case 504:
+		return "The origin did not answer in time."
+	default:
+		return "The edge failed to handle this request."
+	}
+}

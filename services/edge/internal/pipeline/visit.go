@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
+	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+	"github.com/seafront-cdn/seafront/services/edge/internal/store"
+)
+
+// Outcome is what lookup found. The zero value means that the request did not get
+// that far.
+type Outcome uint8
+
+// The outcomes.
+const (
+	_ Outcome = iota
+	// Hit: a stored object answers.
+	Hit
+	// Stale: there is an object, and the origin has to be asked about it.
+	Stale
+	// Miss: there is none.
+	Miss
+	// Bypass: caching is off (D13.3).
+	Bypass
+	outcomes // how many there are
+)
+
+// String returns the word for logs, spans and metrics.
+func (o Outcome) String() string {
+	switch o {
+	case Hit:
+		return "hit"
+	case Stale:
+		return "stale"
+	case Miss:
+		return "miss"
+	case Bypass:
+		return "bypass"
+	default:
+		return "none"
+	}
+}
+
+// Result is how the request ended, as X-Cache tells the viewer (D22.5).
+type Result uint8
+
+// The results.
+const (
+	_ Result = iota
+	// ResultHit: from the store, or from another request's fill (D14.8).
+	ResultHit
+	// ResultRefreshHit: from the store after the origin was asked (D14.6, D13.29).
+	ResultRefreshHit
+	// ResultMiss: from the origin.
+	ResultMiss
+	// ResultError: status 400 and above, from wherever.
+	ResultError
+	// ResultRedirect: to HTTPS (D6.3).
+	ResultRedirect
+	// ResultCapacity: 503 because the edge has as much to do as it may.
+	ResultCapacity
+	results // how many there are
+)
+
+// String returns the word for logs and X-Cache.
+func (r Result) String() string {
+	switch r {
+	case ResultHit:
+		return "Hit"
+	case ResultRefreshHit:
+		return "RefreshHit"
+	case ResultMiss:
+		return "Miss"
+	case ResultError:
+		return "Error"
+	case ResultRedirect:
+		return "Redirect"
+	case ResultCapacity:
+		return "CapacityExceeded"
+	default:
+		return "Unknown"
+	}
+}
+
+// visit is one request on its path: what each step has found out, for those after
+// it. Only the goroutine of its viewer uses it.
+type visit struct {
+	req     *exchange.Request
+	started time.Time
+	id      string     // of the request, for viewer, origin and log (D22.4)
+	span    trace.Span // nil unless sampled
+
+	config *snapshot.Snapshot // the only load in this request
+	// header is the viewer's without the fields between two hops (D15.8).
+	header header.Fields
+
+	distribution *snapshot.Distribution
+	behavior     *snapshot.Behavior
+	path         string // raw, of the object: the root object is in place (D12)
+	query        string // raw, without the question mark
+
+	rules   httpcache.Policy
+	name    cachekey.Key // of the object
+	forward cachekey.Forward
+
+	outcome Outcome
+	// object is the stale object to ask the origin about.
+	object *store.Object
+	// apart: the request does not wait for others' answers, nor they for its own.
+	apart bool
+
+	reader *fill.Reader[*served] // place at the fill that answers
+	reply  reply
+	answer exchange.Answer
+
+	// For the event.
+	origin    string // that was asked
+	asked     *served
+	collapsed bool
+	left      bool          // the viewer has gone
+	ready     time.Duration // from the start until the head could be sent
+	sending   bool          // the answer is the adapter's
+	sent      int64
+	err       error
+}
+
+// reply is the answer as the steps decide it; deliver makes the head of it.
+type reply struct {
+	status int
+	// header is shared with the store: never written to.
+	header header.Fields
+	body   exchange.Body
+	result Result
+	// aged says that Age belongs into the head.
+	aged bool
+	age  time.Duration
+	// received is when the origin's answer came; zero for what the edge made.
+	received time.Time
+	// made is the reason line of an answer that the edge made.
+	made string
+	// location is where a redirect goes.
+	location string
+	// closing ends the viewer's connection (D4.6).
+	closing bool
+}
+
+// refuse makes the answer an error page with a reason line, and ends the path.
+func (x *visit) refuse(status int, reason string) bool {
+	x.reply = reply{status: status, made: reason, result: ResultError}
+	return true
+}
+
+// stored makes a stored object the answer, and ends the path.
+func (x *visit) stored(o *store.Object, now time.Time, result Result) bool {
+	x.reply = reply{
+		status: o.Status, header: o.Header, made: o.Made, result: result, received: o.ResponseTime,
+		body: exchange.Body{Chunks: o.Body, Size: o.Size},
+		aged: true, age: httpcache.Age(o.InitialAge, o.ResponseTime, now),
+	}
+	if o.Status >= 400 {
+		x.reply.result = ResultError // D18.10
+	}
+	return true
+}
+
+// close leaves the fill, whatever happened.
+func (x *visit) close() {
+	if x.reader != nil {
+		x.reader.Close()
+	}
+}

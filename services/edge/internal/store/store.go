@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package store keeps stored answers in memory, up to a limit in bytes. Which ones
+// stay is decided by how often and how recently they were asked for.
+//
+// It promises: an object is visible to all once Put has returned; one object takes
+// at most an eighth of the limit; objects never change. It does not judge freshness,
+// and it may drop any object at any moment. It starts no goroutine.
+package store
+
+import (
+	"math"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+)
+
+// share of the limit that one object may take at most: with fewer than eight
+// objects of the largest kind there would be nothing to choose from.
+const share = 8
+
+// Store holds objects by key. It is safe for concurrent use.
+type Store struct {
+	objects *otter.Cache[cachekey.Key, *Object]
+	limit   int64
+}
+
+// Open returns an empty store of that many bytes, counted as Object.Cost. Below a
+// few thousand it holds next to nothing.
+func Open(limit int64) *Store {
+	limit = max(limit, 1)
+	return &Store{
+		limit: limit,
+		objects: otter.Must(&otter.Options[cachekey.Key, *Object]{
+			MaximumWeight: uint64(limit),
+			Weigher:       func(_ cachekey.Key, o *Object) uint32 { return uint32(o.Cost()) },
+			StatsRecorder: stats.NewCounter(),
+			// Room is made by whoever puts something in: no goroutine of its own, and
+			// the limit holds when Put returns.
+			Executor: func(task func()) { task() },
+			Logger:   &otter.NoopLogger{},
+		}),
+	}
+}
+
+// MaxObject is the largest Object.Cost that Put takes.
+func (s *Store) MaxObject() int64 { return min(s.limit/share, math.MaxUint32) }
+
+// Get returns the object of that key.
+func (s *Store) Get(key cachekey.Key) (*Object, bool) {
+	return s.objects.GetIfPresent(key)
+}
+
+// Put makes o the object of its key and says whether it could: one that costs more
+// than MaxObject is not kept, and what was stored before is gone.
+func (s *Store) Put(o *Object) bool {
+	if o.Cost() > s.MaxObject() {
+		s.Delete(o.Key)
+		return false
+	}
+	s.objects.Set(o.Key, o)
+	return true
+}
+
+// Replace puts next in the place of old, which has the same key, unless something
+// else has taken that place meanwhile: the outcome of asking about old must not
+// push a newer answer out. A nil next removes old.
+func (s *Store) Replace(old, next *Object) {
+	s.objects.ComputeIfPresent(old.Key, func(now *Object) (*Object, otter.ComputeOp) {
+		switch {
+		case now != old:
+			return now, otter.CancelOp
+		case next == nil || next.Cost() > s.MaxObject():
+			return nil, otter.InvalidateOp
+		default:
+			return next, otter.WriteOp
+		}
+	})
+}
+
+// Delete removes the object of that key, if there is one.
+func (s *Store) Delete(key cachekey.Key) { s.objects.Invalidate(key) }
+
+// Stats is what a Store holds and what it did since it was opened.
+type Stats struct {
+	// Bytes are the sum of Object.Cost over Objects; Limit is what Bytes may reach.
+	Bytes, Limit, Objects int64
+	// Hits and Misses count calls of Get, Evictions the objects that had to make
+	// room.
+	Hits, Misses, Evictions int64
+}
+
+// Stats returns the present numbers, for gauges.
+func (s *Store) Stats() Stats {
+	c := s.objects.Stats()
+	return Stats{
+		Bytes: int64(s.objects.WeightedSize()), Limit: s.limit, Objects: int64(s.objects.EstimatedSize()),
+		Hits: int64(c.Hits), Misses: int64(c.Misses), Evictions: int64(c.Evictions),
+	}
+}
