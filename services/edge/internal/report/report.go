@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package report tells the control plane about an edge: who it is, and, under a
+// lease, what it serves (design 3.4, C8.39, C8.68).
+//
+// It promises: a status is written only for what Applied was told of, so never
+// before it is served; whoever calls Applied is never held up; all edges together
+// write a bounded number of statuses a second; a lost lease is replaced as soon as
+// etcd answers; a clean stop takes the edge out at once. It does not judge whether
+// anything is deployed: config does.
+package report
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
+)
+
+// Times of the lease and of calls.
+const (
+	leaseSeconds  = 30 // C8.68
+	callTimeout   = 5 * time.Second
+	revokeTimeout = 2 * time.Second
+	retryPause    = 500 * time.Millisecond // and as much again at random
+)
+
+// Config says who the edge is.
+type Config struct {
+	Etcd *clientv3.Client
+	// ID names the edge; the same one after a restart.
+	ID string
+	// Pop is the point of presence.
+	Pop string
+	// Addresses are where viewers reach the edge, host:port.
+	Addresses []string
+	// Build names release and commit.
+	Build string
+	Log   *slog.Logger
+}
+
+// Reporter writes identity and status. It is safe for concurrent use.
+type Reporter struct {
+	cfg  Config
+	boot string
+	wake chan struct{} // holds one token: progress has changed
+
+	mu       sync.Mutex // guards progress
+	progress Progress
+}
+
+// New returns a Reporter with a new boot id. It starts nothing.
+func New(cfg Config) *Reporter {
+	return &Reporter{cfg: cfg, boot: uuid.NewString(), wake: make(chan struct{}, 1)}
+}
+
+// Applied takes what the edge serves now. It does not wait.
+func (r *Reporter) Applied(p Progress) {
+	r.mu.Lock()
+	r.progress = p
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Reporter) current() Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.progress
+}
+
+// Run registers the edge and reports until ctx ends; then it gives the lease back.
+// Whatever etcd does is no error: the edge goes on without.
+func (r *Reporter) Run(ctx context.Context) error {
+	away := false
+	for {
+		err := r.session(ctx, func() {
+			if away {
+				r.cfg.Log.InfoContext(ctx, "status is reported again")
+			}
+			away = false
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !away {
+			r.cfg.Log.WarnContext(ctx, "status cannot be reported", slog.Any("error", err))
+		}
+		away = true
+		if !rest(ctx, retryPause+rand.N(retryPause)) {
+			return nil
+		}
+	}
+}
+
+// rest waits; false means that ctx ended.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+var errLeaseLost = errors.New("lease is lost")
+
+// session is one lease, from its grant to its loss or to the end of ctx. registered
+// is called when the edge is known to etcd.
+func (r *Reporter) session(ctx context.Context, registered func()) error {
+	bound, cancel := context.WithTimeout(ctx, callTimeout)
+	lease, err := r.cfg.Etcd.Grant(bound, leaseSeconds)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("grant lease: %w", err)
+	}
+	defer func() {
+		if ctx.Err() != nil {
+			r.revoke(ctx, lease.ID)
+		}
+	}()
+	join, err := r.register(ctx)
+	if err != nil {
+		return err
+	}
+	registered()
+	keeping, stop := context.WithCancel(ctx)
+	defer stop()
+	alive, err := r.cfg.Etcd.KeepAlive(keeping, lease.ID)
+	if err != nil {
+		return fmt.Errorf("keep lease: %w", err)
+	}
+	return r.publish(ctx, lease.ID, join, alive)
+}
+
+// revoke removes the status, so that a stopped edge does not count as one that is
+// behind. Without etcd the lease runs out.
+func (r *Reporter) revoke(ctx context.Context, lease clientv3.LeaseID) {
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	if _, err := r.cfg.Etcd.Revoke(bound, lease); err != nil {
+		r.cfg.Log.WarnContext(ctx, "lease cannot be given back and will run out", slog.Any("error", err))
+	}
+}
+
+// register writes the identity if it differs from what is there, and returns the
+// revision that the edge has to reach before it counts (C8.72).
+func (r *Reporter) register(ctx context.Context) (join int64, err error) {
+	bound, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	key := keys.Edge(r.cfg.ID)
+	want, err := keys.Encode(&edgev1.Edge{Name: keys.Edges.Name(r.cfg.ID), Pop: r.cfg.Pop, Addresses: r.cfg.Addresses})
+	if err != nil {
+		return 0, err
+	}
+	found, err := r.cfg.Etcd.Get(bound, key)
+	if err != nil {
+		return 0, fmt.Errorf("read identity: %w", err)
+	}
+	if len(found.Kvs) == 0 || !bytes.Equal(found.Kvs[0].Value, want) {
+		if _, err := r.cfg.Etcd.Put(bound, key, string(want)); err != nil {
+			return 0, fmt.Errorf("write identity: %w", err)
+		}
+	}
+	return found.Header.GetRevision(), nil
+}
+
+// publish writes a status whenever there is something to tell, as often as allowed.
+func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int64, alive <-chan *clientv3.LeaseKeepAliveResponse) error {
+	var written Progress
+	var last time.Time
+	timer := time.NewTimer(never)
+	defer timer.Stop()
+	for {
+		if wait := pause(written, r.current(), join); wait != never {
+			timer.Reset(wait - time.Since(last))
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-alive:
+			if !ok {
+				return errLeaseLost
+			}
+		case <-r.wake:
+		case <-timer.C:
+			p := r.current()
+			last = time.Now()
+			err := r.write(ctx, lease, r.status(p, join, last))
+			if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+				return errLeaseLost
+			}
+			if err == nil {
+				written = p
+			} else if !rest(ctx, retryPause+rand.N(retryPause)) {
+				return nil
+			}
+		}
+	}
+}
+
+func (r *Reporter) write(ctx context.Context, lease clientv3.LeaseID, s *edgev1.EdgeStatus) error {
+	value, err := keys.Encode(s)
+	if err != nil {
+		return err
+	}
+	bound, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := r.cfg.Etcd.Put(bound, keys.EdgeStatus(r.cfg.ID), string(value), clientv3.WithLease(lease)); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	return nil
+}
