@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	began := time.Now()
 	ctx, release := under(context.WithValue(ctx, drainKey{}, s.drain), s.drain.calls)
 	defer release()
+	ctx, cancel := bounded(ctx, info.FullMethod)
+	defer cancel()
 	var res any
 	err := guard(func() (err error) {
 		res, err = handle(ctx, req)
@@ -32,6 +35,19 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		err = stopping(err)
 	}
 	return res, s.conclude(ctx, info.FullMethod, began, err)
+}
+
+// defaultDeadline is how long a unary call may take whose caller does not say
+// (C6.20).
+const defaultDeadline = 10 * time.Second
+
+// bounded gives a call without a deadline the default one. Methods that are there to
+// wait, WaitDistribution and its like, have limits of their own.
+func bounded(ctx context.Context, method string) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok || strings.HasPrefix(path.Base(method), "Wait") {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, defaultDeadline)
 }
 
 // stream surrounds each streaming call. A handler that sends sees the shutdown in its

@@ -242,3 +242,29 @@ func TestPlumbingKeepsItsErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaultDeadline(t *testing.T) {
+	var left time.Duration
+	var bounded bool
+	r := serve(t, time.Minute, &origins{get: func(ctx context.Context, _ *originv1.GetOriginRequest) (*originv1.GetOriginResponse, error) {
+		var at time.Time
+		at, bounded = ctx.Deadline()
+		left = time.Until(at)
+		return &originv1.GetOriginResponse{}, nil
+	}})
+	client := originv1.NewOriginServiceClient(r.conn)
+	if _, err := client.GetOrigin(context.WithoutCancel(t.Context()), &originv1.GetOriginRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if !bounded || left > 10*time.Second {
+		t.Errorf("C6.20: a call without a deadline has %v left, bounded %v; want at most 10 s", left, bounded)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if _, err := client.GetOrigin(ctx, &originv1.GetOriginRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if left < 50*time.Minute {
+		t.Errorf("C6.20: a call with a deadline of its own has %v left", left)
+	}
+}

@@ -21,7 +21,6 @@ import (
 // Limits of a distribution.
 const (
 	maxConfig     = 256 << 10 // bytes (C2.10)
-	maxComment    = 128       // characters (C2.7, C2.19)
 	maxAliases    = 100       // C2.12, C4.6
 	maxRootObject = 255       // characters (C2.13)
 	maxOrigins    = 100       // C2.14, C4.7
@@ -54,7 +53,7 @@ func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
 	if n := proto.Size(c); n > maxConfig {
 		f.add("config", ReasonTooLarge, "is %d bytes large; want at most %d", n, maxConfig)
 	}
-	f.length("config.comment", c.GetComment(), maxComment)
+	f.length("config.comment", c.GetComment())
 	f.aliases("config.aliases", c.GetAliases(), l)
 	f.wrap("config.default_root_object", ReasonInvalidRootObject, checkRootObject(c.GetDefaultRootObject()))
 	f.origins("config.origins", c, l)
@@ -105,11 +104,11 @@ func (f *findings) origins(field string, c *configv1.DistributionConfig, l Limit
 		first, twice := seen[o.GetId()]
 		switch {
 		case o.GetId() == "":
-			f.add(at+".id", ReasonInvalid, "is empty; want 1 to %d characters", maxOriginName)
+			f.add(at+".id", ReasonInvalid, "is empty; want 1 to %d characters", maxText)
 		case twice:
 			f.add(at+".id", ReasonInvalid, "is %.100q, as %s[%d].id is already", o.GetId(), field, first)
 		default:
-			f.length(at+".id", o.GetId(), maxOriginName)
+			f.length(at+".id", o.GetId())
 			seen[o.GetId()] = i
 		}
 		f.source(at, o, func(host string) error { return checkLoop(host, c.GetAliases(), l.BaseDomain) })

@@ -46,10 +46,14 @@ func (f *findings) count(field, reason string, n, most int) int {
 	return min(n, most)
 }
 
+// maxText is how long comments, names and references may be, in characters (C2.7, C2.19,
+// C2.45, C3.19).
+const maxText = 128
+
 // length checks a text that may be empty.
-func (f *findings) length(field, s string, most int) {
-	if n := utf8.RuneCountInString(s); n > most {
-		f.add(field, ReasonInvalid, "is %d characters long; want at most %d", n, most)
+func (f *findings) length(field, s string) {
+	if n := utf8.RuneCountInString(s); n > maxText {
+		f.add(field, ReasonInvalid, "is %d characters long; want at most %d", n, maxText)
 	}
 }
 

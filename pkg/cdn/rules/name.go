@@ -15,7 +15,6 @@ import (
 
 // Limits of names, references, pages and labels.
 const (
-	maxReference   = 128
 	maxID          = 63
 	maxDistID      = 25
 	defaultPage    = 100
@@ -107,11 +106,11 @@ func CheckCallerReference(field, ref string) []Violation {
 	var f findings
 	switch {
 	case ref == "":
-		f.add(field, ReasonInvalid, "is empty; want 1 to %d printable ASCII characters that were never used before", maxReference)
+		f.add(field, ReasonInvalid, "is empty; want 1 to %d printable ASCII characters that were never used before", maxText)
 	case strings.ContainsFunc(ref, func(c rune) bool { return c < ' ' || c > '~' }):
 		f.add(field, ReasonInvalid, "has a character that is not printable ASCII")
 	default:
-		f.length(field, ref, maxReference)
+		f.length(field, ref)
 	}
 	return f.found
 }

@@ -17,14 +17,12 @@ import (
 
 // Limits of origins.
 const (
-	maxOriginName  = 128 // characters of an origin's id within a distribution (C2.45)
-	maxDisplayName = 128 // characters
-	maxOriginPath  = 255 // bytes (C2.47)
-	maxAttempts    = 3   // C2.50, C4.15
-	maxConnect     = 10 * time.Second
-	maxRead        = 120 * time.Second
-	maxKeepalive   = 120 * time.Second
-	maxCompletion  = 24 * time.Hour
+	maxOriginPath = 255 // bytes (C2.47)
+	maxAttempts   = 3   // C2.50, C4.15
+	maxConnect    = 10 * time.Second
+	maxRead       = 120 * time.Second
+	maxKeepalive  = 120 * time.Second
+	maxCompletion = 24 * time.Hour
 )
 
 // CheckOrigin returns everything that is wrong with a registered origin by itself,
@@ -35,7 +33,7 @@ const (
 func CheckOrigin(o *originv1.Origin) []Violation {
 	var f findings
 	f.join(CheckLabels("labels", o.GetLabels()))
-	f.length("display_name", o.GetDisplayName(), maxDisplayName)
+	f.length("display_name", o.GetDisplayName())
 	f.endpoint("endpoint", o.GetEndpoint(), endpointRules{
 		port:  func(p int32) bool { return 1 <= p && p <= 65535 }, // C5.13
 		ports: "1 to 65535",

@@ -13,24 +13,33 @@ import (
 // the descriptors of all requests and fails on a field that is neither here nor in
 // its list of built ones.
 func unbuilt() map[protoreflect.FullName][]protoreflect.EnumNumber {
-	numbers := func(ns ...interface {
-		Number() protoreflect.EnumNumber
-	},
-	) []protoreflect.EnumNumber {
-		var out []protoreflect.EnumNumber
-		for _, n := range ns {
-			out = append(out, n.Number())
-		}
-		return out
+	table := unbuiltValues()
+	for _, name := range unbuiltFields() {
+		table[name] = nil
 	}
-	methods := numbers(configv1.MethodSet_METHOD_SET_GET_HEAD_OPTIONS, configv1.MethodSet_METHOD_SET_ALL, configv1.MethodSet_METHOD_SET_ANY)
-	table := map[protoreflect.FullName][]protoreflect.EnumNumber{
-		"seafront.config.v1.DistributionConfig.http_version": numbers(configv1.HttpVersion_HTTP_VERSION_HTTP3, configv1.HttpVersion_HTTP_VERSION_HTTP2_AND_3),
-		"seafront.config.v1.CacheBehavior.allowed_methods":   methods,
-		"seafront.config.v1.CacheBehavior.cached_methods":    methods,
-		"seafront.config.v1.CachePolicy.semantics":           numbers(configv1.CacheSemantics_CACHE_SEMANTICS_HTTP),
+	return table
+}
+
+// unbuiltValues are fields of which only some values have no effect.
+func unbuiltValues() map[protoreflect.FullName][]protoreflect.EnumNumber {
+	methods := []protoreflect.EnumNumber{
+		configv1.MethodSet_METHOD_SET_GET_HEAD_OPTIONS.Number(),
+		configv1.MethodSet_METHOD_SET_ALL.Number(),
+		configv1.MethodSet_METHOD_SET_ANY.Number(),
 	}
-	for _, name := range []protoreflect.FullName{
+	return map[protoreflect.FullName][]protoreflect.EnumNumber{
+		"seafront.config.v1.DistributionConfig.http_version": {
+			configv1.HttpVersion_HTTP_VERSION_HTTP3.Number(), configv1.HttpVersion_HTTP_VERSION_HTTP2_AND_3.Number(),
+		},
+		"seafront.config.v1.CacheBehavior.allowed_methods": methods,
+		"seafront.config.v1.CacheBehavior.cached_methods":  methods,
+		"seafront.config.v1.CachePolicy.semantics":         {configv1.CacheSemantics_CACHE_SEMANTICS_HTTP.Number()},
+	}
+}
+
+// unbuiltFields are fields that have no effect at all.
+func unbuiltFields() []protoreflect.FullName {
+	return []protoreflect.FullName{
 		"seafront.config.v1.Distribution.staging",
 		"seafront.config.v1.DistributionConfig.origin_groups",
 		"seafront.config.v1.DistributionConfig.access_log",
@@ -72,8 +81,5 @@ func unbuilt() map[protoreflect.FullName][]protoreflect.EnumNumber {
 		"seafront.origin.v1.DeleteOriginRequest.request_id",
 		"seafront.origin.v1.DeleteOriginRequest.validate_only",
 		"seafront.origin.v1.DeleteOriginRequest.allow_missing",
-	} {
-		table[name] = nil
 	}
-	return table
 }

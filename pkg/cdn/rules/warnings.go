@@ -65,8 +65,8 @@ func bucketWarnings(field string, s *originv1.S3Endpoint) []string {
 	if err != nil {
 		at, name = field+".bucket", s.GetBucket()
 	}
-	clear := strings.HasPrefix(s.GetEndpointUrl(), "http:")
-	if clear || s.GetPathStyle() || !strings.Contains(name, ".") {
+	unencrypted := strings.HasPrefix(s.GetEndpointUrl(), "http:")
+	if unencrypted || s.GetPathStyle() || !strings.Contains(name, ".") {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s: the dots in the bucket's name %q make it more than one label, and a wildcard certificate of the store covers one; HTTPS to it will probably fail", at, name)}

@@ -56,7 +56,7 @@ func greet(out io.Writer, c Config, a addresses, d *configv1.Distribution, took 
 	p("  # every service and method")
 	p("  %s -plaintext %s list", grpcurl(), a.GRPC)
 	p("  # switch the site off; the next request gets a 403")
-	p(`  %s -plaintext -d '{"distribution": {"name": "%s", "etag": "%s", "config": {"enabled": false}}, "updateMask": "config.enabled"}' \`, grpcurl(), d.GetName(), d.GetEtag())
+	p(`  %s -plaintext -d '{"distribution": {"name": "%s", "etag": "%s", "config": {"enabled": false}}, "update_mask": {"paths": ["config.enabled"]}}' \`, grpcurl(), d.GetName(), d.GetEtag())
 	p("    %s seafront.config.v1.DistributionService/UpdateDistribution", a.GRPC)
 	p("")
 	p("docs/grpcurl.md goes through all of it.")
