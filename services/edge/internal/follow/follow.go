@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package follow keeps an edge's configuration up to date: from etcd to a compiled
+// snapshot in service, to the status, to the disk (design 3.1 to 3.4, C8.80 to C8.84).
+//
+// It promises the order: compile, swap, acknowledge, persist. What is acknowledged is
+// served; what is served may be newer than what is on disk. A record that does not
+// compile leaves its last good version in service and holds up nothing else (C8.76).
+// It waits for nobody: an edge without etcd serves what it has.
+package follow
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/pkg/mirror"
+	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
+	"github.com/seafront-cdn/seafront/services/edge/internal/report"
+)
+
+// scope names the spans and metrics of this package.
+const scope = "github.com/seafront-cdn/seafront/services/edge/internal/follow"
+
+// Config is what a Follower needs.
+type Config struct {
+	Etcd *clientv3.Client
+	// Edge and Pop are the names of the edge and its place, for spans.
+	Edge, Pop string
+	// Report is told what is served. Keep gets what is to be on disk. Neither may
+	// block.
+	Report interface{ Applied(report.Progress) }
+	Keep   interface{ Keep(lastgood.Step) }
+	Log    *slog.Logger
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
+	// BeforeSwap, when set, is called between compile and swap with the revision that
+	// is about to come into service. Tests hold an edge up with it.
+	BeforeSwap func(revision int64)
+}
+
+// Follower holds the configuration in service. Its methods are safe for concurrent
+// use.
+type Follower struct {
+	cfg     Config
+	tracer  trace.Tracer
+	metrics *metrics
+	start   mirror.Point
+
+	current   atomic.Pointer[snapshot.Snapshot]
+	status    atomic.Pointer[Status]
+	connected atomic.Bool
+	contact   atomic.Int64 // when etcd was last heard of, Unix nanoseconds; 0: never
+
+	// Of the one goroutine that applies.
+	edges   map[string]struct{} // keys of the registered edges
+	changes int64
+	failing bool
+}
+
+// Status says where the configuration in service comes from.
+type Status struct {
+	// Loaded is false until there is a configuration, be it an empty one.
+	Loaded bool
+	// Since is when it came into service.
+	Since time.Time
+	// Source is disk until etcd has given a configuration in this run.
+	Source edgev1.EdgeStatus_Source
+	// Connected says that the watch of etcd stands; Contact is when etcd was last
+	// heard of, zero for never.
+	Connected bool
+	Contact   time.Time
+	// Edges is how many edges are registered.
+	Edges int
+}
+
+// New returns a Follower that serves what was kept on disk, if anything was. It
+// starts nothing.
+func New(cfg Config, kept lastgood.Content) (*Follower, error) {
+	f := &Follower{cfg: cfg, tracer: cfg.Tracer.Tracer(scope), start: kept.Point, edges: map[string]struct{}{}}
+	f.current.Store(snapshot.Empty())
+	f.status.Store(&Status{})
+	var err error
+	if f.metrics, err = newMetrics(cfg.Meter, f); err != nil {
+		return nil, err
+	}
+	if kept.Point.Revision == 0 {
+		return f, nil
+	}
+	f.track(kept.Served)
+	s, served := f.current.Load().Apply(kept.Point.Revision, kept.Served)
+	s, rejected := s.Apply(kept.Point.Revision, kept.Rejected)
+	f.current.Store(s)
+	f.acknowledge(time.Now(), edgev1.EdgeStatus_SOURCE_DISK, true)
+	f.tell(context.Background(), served)
+	f.tell(context.Background(), rejected)
+	return f, nil
+}
+
+// Current returns the configuration in service. It is never nil.
+func (f *Follower) Current() *snapshot.Snapshot { return f.current.Load() }
+
+// Status returns where the configuration comes from.
+func (f *Follower) Status() Status {
+	s := *f.status.Load()
+	s.Connected = f.connected.Load()
+	if at := f.contact.Load(); at != 0 {
+		s.Contact = time.Unix(0, at)
+	}
+	return s
+}
+
+// Run follows etcd until ctx ends.
+func (f *Follower) Run(ctx context.Context) error {
+	defer f.metrics.close()
+	return mirror.Run(ctx, f.cfg.Etcd, mirror.Config{
+		From: keys.EdgeFrom, To: keys.EdgeTo, EpochKey: keys.Epoch, Start: f.start,
+		Keys: f.keys,
+		Connected: func(now bool) {
+			f.connected.Store(now)
+			f.cfg.Log.InfoContext(ctx, "configuration is followed", slog.Bool("connected", now))
+			f.failing = false
+		},
+		Failed: func(err error) {
+			if !f.failing { // once for each outage
+				f.cfg.Log.WarnContext(ctx, "etcd cannot be followed; what is loaded stays in service", slog.Any("error", err))
+			}
+			f.failing = true
+		},
+	}, func(b mirror.Batch) { f.apply(ctx, b) })
+}
+
+// keys yields every key that a list must still find.
+func (f *Follower) keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for k := range f.current.Load().Keys() {
+			if !yield(k) {
+				return
+			}
+		}
+		for k := range f.edges {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// apply brings one batch into service.
+func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
+	began := time.Now()
+	f.contact.Store(began.UnixNano())
+	base := f.current.Load()
+	if b.Reset {
+		base = snapshot.Empty()
+		clear(f.edges)
+	}
+	changes := make([]snapshot.Change, len(b.Events))
+	for i, e := range b.Events {
+		changes[i] = snapshot.Change(e)
+	}
+	f.track(changes)
+	next, done := base.Apply(b.Revision, changes)
+	if f.cfg.BeforeSwap != nil {
+		f.cfg.BeforeSwap(b.Revision)
+	}
+	f.current.Store(next)
+	swapped := time.Now()
+	news := len(done.Applied) > 0 || b.Reset || next.Epoch != base.Epoch || f.status.Load().Source != edgev1.EdgeStatus_SOURCE_ETCD
+	f.acknowledge(swapped, edgev1.EdgeStatus_SOURCE_ETCD, news)
+	f.cfg.Keep.Keep(step(b, changes, done))
+	if b.Live {
+		f.trace(ctx, done, began, swapped)
+	}
+	f.metrics.applied(ctx, done, swapped.Sub(began))
+	f.tell(ctx, done)
+}
+
+// track counts the edges that are registered: together they may write so many
+// statuses a second.
+func (f *Follower) track(changes []snapshot.Change) {
+	for _, c := range changes {
+		if kind, _ := keys.Parse(c.Key); kind != keys.KindEdge {
+			continue
+		}
+		if c.Deleted {
+			delete(f.edges, c.Key)
+		} else {
+			f.edges[c.Key] = struct{}{}
+		}
+	}
+}
+
+// acknowledge says what is in service since a moment ago.
+func (f *Follower) acknowledge(since time.Time, source edgev1.EdgeStatus_Source, news bool) {
+	if news {
+		f.changes++
+	}
+	f.status.Store(&Status{Loaded: true, Since: since, Source: source, Edges: len(f.edges)})
+	f.cfg.Report.Applied(report.Progress{
+		Snapshot: f.current.Load(), Since: since, Source: source, Changes: f.changes, Edges: len(f.edges),
+	})
+}
+
+// tell logs what became of each record: a rejection once, with its reason.
+func (f *Follower) tell(ctx context.Context, done snapshot.Report) {
+	for _, a := range done.Applied {
+		if a.Rejected == nil {
+			f.cfg.Log.DebugContext(ctx, "record in service", slog.String("resource", a.Resource), slog.Int64("revision", a.ModRevision), slog.Bool("deleted", a.Deleted))
+			continue
+		}
+		f.cfg.Log.WarnContext(ctx, "record rejected; its last good version stays in service",
+			slog.String("resource", a.Resource), slog.Int64("revision", a.ModRevision),
+			slog.String("reason", a.Rejected.Reason), slog.String("message", a.Rejected.Message))
+	}
+}

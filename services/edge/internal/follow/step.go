@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package follow
+
+import (
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/pkg/mirror"
+	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
+)
+
+// step is what has to be on disk after a batch: every version that came into
+// service, beside it every newest version that did not, and the edges that are
+// registered. Records that the snapshot had seen already are there already.
+func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report) lastgood.Step {
+	became := make(map[string]snapshot.Applied, len(done.Applied))
+	for _, a := range done.Applied {
+		became[a.Resource] = a
+	}
+	out := lastgood.Step{Point: mirror.Point{Revision: b.Revision, Epoch: b.Epoch}, Reset: b.Reset}
+	for _, c := range changes {
+		kind, id := keys.Parse(c.Key)
+		var a snapshot.Applied
+		known := true
+		switch kind {
+		case keys.KindDistribution:
+			a, known = became[keys.Distributions.Name(id)]
+		case keys.KindCachePolicy:
+			a, known = became[keys.CachePolicies.Name(id)]
+		case keys.KindOrigin:
+			a, known = became[keys.Origins.Name(id)]
+		case keys.KindEpoch, keys.KindEdge:
+		default:
+			continue
+		}
+		switch {
+		case !known:
+		case a.Rejected != nil:
+			out.Rejected = append(out.Rejected, c)
+		default:
+			out.Served = append(out.Served, c)
+		}
+	}
+	return out
+}
