@@ -263,7 +263,7 @@ func TestRejectedRecord(t *testing.T) {
 	c := etcdtest.Client(t)
 	f, p := start(t, c, lastgood.Content{})
 	stop := run(t, f)
-	put(t, c, keyA, origin(t, "a.test"))
+	p.until(put(t, c, keyA, origin(t, "a.test"))) // or the mirror might leave it out
 	bad := put(t, c, keyA, broken(t))
 	rev := put(t, c, keyB, origin(t, "b.test"))
 	p.until(rev)
