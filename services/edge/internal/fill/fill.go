@@ -104,17 +104,20 @@ func (f *Fill[H]) Copy(ctx context.Context, body io.Reader) (pieces [][]byte, wh
 		if err != io.EOF { //nolint:errorlint // a wrapped EOF is not a clean end
 			return nil, false, err
 		}
-		pieces, whole = f.pieces()
-		return pieces, whole, nil
+		return f.pieces()
 	}
 }
 
-// pieces returns the chunks, the last one without what it does not use.
-func (f *Fill[H]) pieces() ([][]byte, bool) {
+// pieces is the end of the body: it returns the chunks if they were kept, the last
+// one without what it does not use.
+func (f *Fill[H]) pieces() (pieces [][]byte, whole bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.length < f.size {
+		return nil, false, io.ErrUnexpectedEOF
+	}
 	if f.passing {
-		return nil, false
+		return nil, false, nil
 	}
 	out := slices.Clone(f.chunks)
 	n := len(out) - 1
@@ -124,7 +127,7 @@ func (f *Fill[H]) pieces() ([][]byte, bool) {
 			out = out[:n]
 		}
 	}
-	return out, true
+	return out, true, nil
 }
 
 // room returns where the next bytes go. It waits for readers when there is none.

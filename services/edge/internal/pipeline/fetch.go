@@ -63,14 +63,14 @@ func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 }
 
 // await returns the answer of a fill at which the request has a place. One that
-// waited in vain, because the answer is not to be shared or does not come, goes to
-// the origin itself (D14.10, D14.13).
+// waited in vain, because the answer is not to be shared, does not come, or has passed
+// by already, goes to the origin itself (D14.10, D14.13).
 func (p *Pipeline) await(ctx context.Context, x *visit, q *question) (*served, error) {
 	if !x.apart {
 		a, err := p.waitFor(ctx, x, patience(q.request.Origin), func() (*fill.Reader[*served], error) {
 			return p.fills.Join(ctx, q.fillKey(), q.run(p))
 		})
-		if !errors.Is(err, fill.ErrNotShared) && !errors.Is(err, fill.ErrLate) {
+		if !inVain(err) {
 			return a, err
 		}
 	}
@@ -79,6 +79,11 @@ func (p *Pipeline) await(ctx context.Context, x *visit, q *question) (*served, e
 	return p.waitFor(ctx, x, 0, func() (*fill.Reader[*served], error) {
 		return p.fills.Alone(ctx, alone.run(p))
 	})
+}
+
+// inVain says whether a request that waited has to go to the origin itself.
+func inVain(err error) bool {
+	return errors.Is(err, fill.ErrNotShared) || errors.Is(err, fill.ErrLate) || errors.Is(err, fill.ErrCut)
 }
 
 // waitFor takes a place at a fill and waits for its head.

@@ -68,7 +68,12 @@ func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
 	return m, err
 }
 
-func statusClass(c int) string { return strconv.Itoa(c) + "xx" }
+func statusClass(c int) string {
+	if c == 0 {
+		return "none" // nobody was there to be answered
+	}
+	return strconv.Itoa(c) + "xx"
+}
 
 // observe registers what is read when metrics are collected.
 func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
@@ -109,7 +114,7 @@ func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
 // request counts one answer.
 func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 	class := 0
-	if s := x.answer.Status; s >= 100 && s < 600 {
+	if s := x.answer.Status; !x.left && s >= 100 && s < 600 {
 		class = s / 100
 	}
 	version := protocol(x.req.Major, x.req.Minor)

@@ -72,7 +72,7 @@ func (w *words) redirectPage(status int) []byte {
 func newRequestID() string {
 	var raw [40]byte
 	for i := 0; i < len(raw); i += 8 {
-		binary.LittleEndian.PutUint64(raw[i:], rand.Uint64()) //nolint:gosec // see above
+		binary.LittleEndian.PutUint64(raw[i:], rand.Uint64())
 	}
 	var text [56]byte
 	base64.URLEncoding.Encode(text[:], raw[:])
@@ -82,7 +82,7 @@ func newRequestID() string {
 // newPseudonym returns the 32 hex digits by which this edge is known in Via (D15.4).
 func newPseudonym() string {
 	var raw [16]byte
-	binary.LittleEndian.PutUint64(raw[:8], rand.Uint64()) //nolint:gosec // a name, no secret
-	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64()) //nolint:gosec // a name, no secret
+	binary.LittleEndian.PutUint64(raw[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64())
 	return hex.EncodeToString(raw[:])
 }

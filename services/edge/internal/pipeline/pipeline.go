@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -125,8 +126,10 @@ func New(cfg Config) (*Pipeline, error) {
 		p.tracer = cfg.Tracer.Tracer(scope)
 	}
 	var err error
-	p.metrics, err = newMetrics(cfg.Meter, p)
-	return p, err
+	if p.metrics, err = newMetrics(cfg.Meter, p); err != nil {
+		return nil, fmt.Errorf("pipeline: make metrics: %w", err)
+	}
+	return p, nil
 }
 
 // Close refuses new fills and waits for those under way: the ones that somebody

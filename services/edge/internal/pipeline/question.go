@@ -105,14 +105,14 @@ var viewerConditions = [...]string{"If-Match", "If-None-Match", "If-Modified-Sin
 // addConditions sends the viewer's own conditions on and says whether there are any
 // (D14.3). That is done only where the answer is this viewer's alone.
 func addConditions(h *header.Fields, viewer header.Fields) bool {
-	any := false
+	sent := false
 	for _, name := range viewerConditions {
 		if value, ok := viewer.Joined(name, ","); ok {
 			h.Add(name, value)
-			any = true
+			sent = true
 		}
 	}
-	return any
+	return sent
 }
 
 // fillKey names the fill that the question is asked by. The answer to HEAD is no

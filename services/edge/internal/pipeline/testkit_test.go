@@ -176,6 +176,9 @@ func (f *fakeOrigin) Fetch(ctx context.Context, r *origin.Request) (*origin.Resp
 		Framing: origin.ContentLength, Attempts: 1, RequestTime: sent, ResponseTime: time.Now(),
 		Body: io.NopCloser(strings.NewReader(p.text)),
 	}
+	if g, ok := p.body.(*gate); ok {
+		g.ctx = ctx
+	}
 	if p.body != nil {
 		res.Body, res.ContentLength = io.NopCloser(p.body), p.length
 	}
@@ -351,3 +354,7 @@ func (e *edge) want(what string, g *got, status int, word, body string, asked in
 func errorTTL(status int32, d time.Duration) *configv1.CustomErrorResponse {
 	return &configv1.CustomErrorResponse{ErrorCode: status, ErrorCachingMinTtl: durationpb.New(d)}
 }
+
+func ptr[T any](v T) *T { return &v }
+
+func seconds(n int) *durationpb.Duration { return durationpb.New(time.Duration(n) * time.Second) }

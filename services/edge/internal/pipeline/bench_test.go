@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
+)
+
+// discard is an adapter without a wire.
+type discard struct{}
+
+func (discard) Send(ctx context.Context, a *exchange.Answer) (n int64, err error) {
+	for _, c := range a.Body.Chunks {
+		n += int64(len(c))
+	}
+	if s := a.Body.Stream; s != nil {
+		defer s.Close()
+		for {
+			b, err := s.Next(ctx)
+			if err != nil {
+				if err == io.EOF {
+					return n, nil
+				}
+				return n, err
+			}
+			n += int64(len(b))
+		}
+	}
+	return n, nil
+}
+
+// nowhere takes everything.
+type nowhere struct{}
+
+func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+
+// hitEdge has one object, metrics as in production, and a log that is written and
+// thrown away.
+func hitEdge(tb testing.TB) (*edge, *exchange.Request) {
+	e := newEdge(tb, options{
+		meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
+		change: func(c *Config) {
+			c.Log = slog.New(slog.NewJSONHandler(nowhere{}, nil)) // written out, unlike that of slog.DiscardHandler
+			c.Sample = func() bool { return false }
+		},
+	})
+	e.origin.says(text(200, strings.Repeat("x", 1024), "Content-Type", "text/html", "ETag", `"1"`, "Cache-Control", "max-age=3600"))
+	r := ask("/index.html", "User-Agent", "Browser/1", "Accept", "*/*", "Accept-Encoding", "gzip, br")
+	e.Serve(tb.Context(), r, discard{})
+	waitStored(e)
+	e.Serve(tb.Context(), r, discard{})
+	return e, r
+}
+
+func BenchmarkHit(b *testing.B) {
+	e, r := hitEdge(b)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Serve(ctx, r, discard{})
+	}
+}
+
+// BenchmarkCollapse is 100 viewers at one cold key: their answers from one origin
+// request.
+func BenchmarkCollapse(b *testing.B) {
+	e, r := hitEdge(b)
+	body := strings.Repeat("x", 64<<10)
+	e.origin.set(func(*origin.Request) page {
+		time.Sleep(time.Millisecond)
+		return text(200, body)
+	})
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n++
+		cold := *r
+		cold.Target = "/" + strconv.Itoa(n)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { e.Serve(b.Context(), &cold, discard{}) })
+		}
+		wg.Wait()
+	}
+	b.ReportMetric(float64(len(e.origin.requests())-1)/float64(n), "origin-requests/op")
+}
+
+// TestHitBudget holds what a hit may allocate: style rule 19. The log line is part of
+// it; the bytes on the wire are the adapter's.
+func TestHitBudget(t *testing.T) {
+	if raceEnabled {
+		t.Log("the race detector allocates on its own; the budget holds without it")
+		return
+	}
+	raw, err := os.ReadFile("testdata/budget.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, value, _ := strings.Cut(strings.TrimSpace(string(raw)), " ")
+	budget, err := strconv.ParseFloat(value, 64)
+	if err != nil || name != "hit-allocs" {
+		t.Fatalf("testdata/budget.txt: %q", raw)
+	}
+	e, r := hitEdge(t)
+	got := testing.AllocsPerRun(1000, func() { e.Serve(t.Context(), r, discard{}) })
+	if got > budget {
+		t.Errorf("a hit allocates %v times, the budget is %v", got, budget)
+	}
+}
