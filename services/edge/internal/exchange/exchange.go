@@ -46,9 +46,9 @@ type Sender interface {
 // Answer is what the viewer gets: a head and a body.
 type Answer struct {
 	Status int
-	// Header is complete but for the framing of the connection: it has a
-	// Content-Length wherever the length is known, also for HEAD, and the adapter
-	// adds none.
+	// Header is complete but for the framing of the connection. It has a
+	// Content-Length wherever the length is known, also for HEAD; where there is a
+	// body, Body.Size says the same.
 	Header header.Fields
 	Body   Body
 	// Close asks the adapter to end the connection after this answer.
