@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package viewer
+
+import (
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+)
+
+// request makes the exchange's form of r. net/http keeps header lines in a map, so
+// they are sorted by name: the same request looks the same each time.
+func request(r *http.Request) *exchange.Request {
+	out := &exchange.Request{
+		Method: r.Method,
+		Target: target(r.RequestURI),
+		Host:   r.Host,
+		Scheme: "http",
+		Major:  r.ProtoMajor,
+		Minor:  r.ProtoMinor,
+		// Transfer-Encoding, and HTTP/2 without a length, show as a negative length.
+		HasBody: r.ContentLength != 0,
+	}
+	if r.TLS != nil {
+		out.Scheme, out.ServerName = "https", r.TLS.ServerName
+	}
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		out.Viewer = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	out.Header = make(header.Fields, 0, len(r.Header)+2)
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		for _, value := range r.Header[name] {
+			out.Header.Add(name, value)
+		}
+	}
+	return out
+}
+
+// target returns the origin form of a request target: of an absolute one the path and
+// query (RFC 9112 §3.2.2; net/http has put its authority into Host). All others stay
+// as they are.
+func target(uri string) string {
+	if strings.HasPrefix(uri, "/") {
+		return uri
+	}
+	_, rest, ok := strings.Cut(uri, "://")
+	if !ok {
+		return uri
+	}
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return "/"
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	}
+	return rest[i:]
+}
