@@ -7,13 +7,14 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -28,8 +29,12 @@ const (
 	CachingDisabled  = "cachePolicies/4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 )
 
-// callTimeout bounds one call; watches have their own bound.
-const callTimeout = 30 * time.Second
+// callTimeout bounds one call; watches have their own bound. retryPause is the time
+// between two tries.
+const (
+	callTimeout = 30 * time.Second
+	retryPause  = 100 * time.Millisecond
+)
 
 // Client talks to one server.
 type Client struct {
@@ -89,19 +94,29 @@ func (c *Client) Get(t testing.TB, name string) *configv1.Distribution {
 // fields below config that paths name. ctx may carry a trace.
 func (c *Client) Update(ctx context.Context, t testing.TB, name string, change func(*configv1.DistributionConfig), paths ...string) *configv1.Distribution {
 	t.Helper()
-	d := c.Get(t, name)
-	change(d.Config)
+	d, err := c.TryUpdate(ctx, name, change, paths...)
+	if err != nil {
+		t.Fatalf("update %s: %v", name, err)
+	}
+	return d
+}
+
+// TryUpdate is Update for servers that may be unable to answer.
+func (c *Client) TryUpdate(ctx context.Context, name string, change func(*configv1.DistributionConfig), paths ...string) (*configv1.Distribution, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	have, err := c.Distributions.GetDistribution(ctx, &configv1.GetDistributionRequest{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	d := have.GetDistribution()
+	change(d.GetConfig())
 	mask := &fieldmaskpb.FieldMask{}
 	for _, p := range paths {
 		mask.Paths = append(mask.Paths, "config."+p)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	res, err := c.Distributions.UpdateDistribution(ctx, &configv1.UpdateDistributionRequest{Distribution: d, UpdateMask: mask})
-	if err != nil {
-		t.Fatalf("update %s: %v", name, err)
-	}
-	return res.GetDistribution()
+	return res.GetDistribution(), err
 }
 
 // CreateOrigin registers an origin.
@@ -127,37 +142,50 @@ type Rollout struct {
 // that takes longer than within.
 func (c *Client) Watch(t testing.TB, name string, within time.Duration) *Rollout {
 	t.Helper()
-	r := c.WatchUntil(t, name, within, func(r *Rollout) bool {
+	return c.WatchUntil(t, name, within, func(r *Rollout) bool {
 		return r.Deployment.GetState() == commonv1.Deployment_STATE_DEPLOYED
 	})
-	return r
 }
 
-// WatchUntil follows a deployment until done says so.
+// WatchUntil follows a deployment until done says so. A server that cannot answer is
+// asked again.
 func (c *Client) WatchUntil(t testing.TB, name string, within time.Duration, done func(*Rollout) bool) *Rollout {
 	t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	r := &Rollout{Edges: map[string]*commonv1.EdgeProgress{}}
+	for {
+		err := c.follow(ctx, name, r, done)
+		r.Took = time.Since(began)
+		if err == nil {
+			return r
+		}
+		if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
+			t.Fatalf("watch %s, after %v: %v; so far %v, edges %v", name, r.Took, err, r.Deployment, r.Edges)
+		}
+		time.Sleep(retryPause)
+	}
+}
+
+func (c *Client) follow(ctx context.Context, name string, r *Rollout, done func(*Rollout) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stream, err := c.Distributions.WatchDeployment(ctx, &configv1.WatchDeploymentRequest{Name: name, Follow: true})
 	if err != nil {
-		t.Fatalf("watch %s: %v", name, err)
+		return err
 	}
 	for {
 		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			t.Fatalf("watch %s: the stream ended at %v", name, r)
-		}
 		if err != nil {
-			t.Fatalf("watch %s: %v; so far %v", name, err, r)
+			return err
 		}
 		r.Deployment = m.GetDeployment()
 		for _, e := range m.GetEdges() {
 			r.Edges[e.GetEdge()] = e
 		}
-		if r.Took = time.Since(began); done(r) {
-			return r
+		if done(r) {
+			return nil
 		}
 	}
 }

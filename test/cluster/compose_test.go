@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seafront-cdn/seafront/test/internal/program"
+)
+
+// load reads docker-compose.yml as Docker Compose v2 does.
+func load(t *testing.T, env string, profiles ...string) *types.Project {
+	t.Helper()
+	root := program.Root()
+	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
+		cli.WithWorkingDirectory(root), cli.WithEnvFiles(filepath.Join(root, env)), cli.WithDotEnv, cli.WithDefaultProfiles(profiles...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatalf("Compose v2 refuses docker-compose.yml: %v", err)
+	}
+	return p
+}
+
+func TestComposeV2TakesTheFile(t *testing.T) {
+	p := load(t, ".env")
+	if p.Name != "seafront" {
+		t.Errorf("project %q", p.Name)
+	}
+	want := []string{
+		"config-1", "config-2", "edge-1", "edge-2", "edge-3", "etcd-1", "etcd-2", "etcd-3",
+		"origin-registry-1", "origin-registry-2", "sample",
+	}
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(p.ServiceNames()))); diff != "" {
+		t.Errorf("services (-want +got):\n%s", diff)
+	}
+	pops := map[string]bool{}
+	for name, s := range p.Services {
+		if s.Build == nil {
+			t.Errorf("%s: its image would have to be pulled", name)
+		}
+		if s.HealthCheck == nil {
+			t.Errorf("%s: no health check", name)
+		}
+		if len(s.DependsOn) != 0 {
+			t.Errorf("%s waits for %v; every part starts by itself", name, s.GetDependencies())
+		}
+		if e := s.Environment["OTEL_EXPORTER_OTLP_ENDPOINT"]; e != nil && *e != "" {
+			t.Errorf("%s sends traces to %s although nobody asked for it", name, *e)
+		}
+		for _, port := range s.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s publishes port %s on %q", name, port.Published, port.HostIP)
+			}
+			if slices.Contains([]string{"7400", "8080", "8443", "7480", "7420", "7421", "7490"}, port.Published) {
+				t.Errorf("%s publishes port %s, which make up uses", name, port.Published)
+			}
+		}
+		if pop := s.Environment["SEAFRONT_EDGE_POP"]; pop != nil {
+			pops[*pop] = true
+		}
+	}
+	if len(pops) != 2 {
+		t.Errorf("POPs %v, want two", pops)
+	}
+}
+
+func TestEtcdSettings(t *testing.T) {
+	want := map[string]string{
+		"ETCD_MAX_TXN_OPS": "1024", "ETCD_MAX_REQUEST_BYTES": "1572864", "ETCD_QUOTA_BACKEND_BYTES": "8589934592",
+		"ETCD_AUTO_COMPACTION_MODE": "periodic", "ETCD_AUTO_COMPACTION_RETENTION": "15m",
+	}
+	members := 0
+	for name, s := range load(t, ".env").Services {
+		if !strings.HasPrefix(name, "etcd-") {
+			continue
+		}
+		members++
+		for k, v := range want {
+			if got := s.Environment[k]; got == nil || *got != v {
+				t.Errorf("C8.100: %s of %s is not %s", k, name, v)
+			}
+		}
+	}
+	if members != 3 {
+		t.Errorf("C8.100: %d members", members)
+	}
+}
+
+func TestObservability(t *testing.T) {
+	p := load(t, "deploy/observability.env")
+	for _, name := range []string{"otel-collector", "jaeger"} {
+		if _, ok := p.Services[name]; !ok {
+			t.Errorf("deploy/observability.env does not start %s", name)
+		}
+	}
+	for _, name := range []string{"config-1", "origin-registry-2", "edge-3"} {
+		if e := p.Services[name].Environment["OTEL_EXPORTER_OTLP_ENDPOINT"]; e == nil || *e != "http://otel-collector:4317" {
+			t.Errorf("%s sends no traces", name)
+		}
+	}
+}
