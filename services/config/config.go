@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config is the config service: it owns distributions and cache policies,
+// and answers whether a change has arrived at the edges. It is stateless: any number
+// of replicas run side by side, and all agreement between them is an etcd
+// transaction. It never serves viewers and never talks to origins.
+package config
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/mirror"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	"github.com/seafront-cdn/seafront/services/config/internal/cachepolicy"
+	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
+	"github.com/seafront-cdn/seafront/services/config/internal/distribution"
+)
+
+// DefaultMaxDistributions is how many distributions there may be unless the
+// configuration says otherwise (C4.4).
+const DefaultMaxDistributions = 100_000
+
+// Config is what the service works with.
+type Config struct {
+	// Etcd is the store. It stays open until Run has returned.
+	Etcd *clientv3.Client
+	// Origins is the origin registry.
+	Origins originv1.OriginServiceClient
+	// BaseDomain is the domain of generated host names, for example
+	// seafront.localhost.
+	BaseDomain string
+	// MaxDistributions is how many distributions there may be; 0 means
+	// DefaultMaxDistributions.
+	MaxDistributions int64
+	// Log may be nil: nobody reads it.
+	Log *slog.Logger
+	// Meter gets the service's figures. Nil: nobody does.
+	Meter metric.MeterProvider
+}
+
+// Service is the config service. It is an rpc.Part.
+type Service struct {
+	cfg           Config
+	index         *deployment.Index
+	distributions *distribution.Server
+	policies      *cachepolicy.Server
+}
+
+// New makes the service. Nothing runs before Run.
+func New(cfg Config) *Service {
+	cfg.MaxDistributions = cmp.Or(cfg.MaxDistributions, DefaultMaxDistributions)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	index := deployment.New()
+	return &Service{
+		cfg:   cfg,
+		index: index,
+		distributions: distribution.New(distribution.Config{
+			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, BaseDomain: cfg.BaseDomain, Most: cfg.MaxDistributions,
+		}),
+		policies: cachepolicy.New(cfg.Etcd),
+	}
+}
+
+// Register adds the gRPC services.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	configv1.RegisterDistributionServiceServer(r, s.distributions)
+	configv1.RegisterCachePolicyServiceServer(r, s.policies)
+}
+
+// Run follows etcd until ctx ends, and returns nil then. It serves while etcd has a
+// quorum and the index is loaded. An error means that this etcd will never do.
+func (s *Service) Run(ctx context.Context, serving func(bool)) error {
+	unobserve, err := s.observe()
+	if err != nil {
+		return err
+	}
+	defer unobserve()
+	health := newHealth()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return records.Available(ctx, s.cfg.Etcd, health.store) })
+	g.Go(func() error {
+		health.run(ctx, s.cfg.Log, serving)
+		return nil
+	})
+	g.Go(func() error {
+		every(ctx, tick, func() { s.index.Tick(time.Now()) })
+		return nil
+	})
+	g.Go(func() error {
+		every(ctx, tick, func() { s.beat(ctx, time.Now()) })
+		return nil
+	})
+	g.Go(func() error { return s.follow(ctx, health.loaded) })
+	return g.Wait()
+}
+
+// follow keeps the index up to date until ctx ends. loaded is called after each step.
+func (s *Service) follow(ctx context.Context, loaded func()) error {
+	// The data set has a name before anything is read under it.
+	if !s.nameDataSet(ctx) {
+		return nil
+	}
+	return mirror.Run(ctx, s.cfg.Etcd, mirror.Config{
+		From: keys.EdgeFrom, To: keys.ConfigTo, EpochKey: keys.Epoch, Keys: s.index.Keys,
+		Failed: func(err error) {
+			s.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "watch of etcd lost", slog.Any("error", err))
+		},
+	}, func(b mirror.Batch) {
+		s.index.Apply(b, time.Now())
+		loaded()
+	})
+}

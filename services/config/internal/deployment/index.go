@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package deployment knows how far each distribution has travelled to the edges.
+// An Index is fed with what config watches in etcd: the revisions of resources and
+// the status that edges keep there. It answers for one distribution at a time,
+// computed when asked (C8.69 to C8.78); nothing is written per distribution, and a
+// report of an edge costs the same with ten or a hundred thousand of them. It does
+// no I/O and promises nothing about what it has not been told.
+package deployment
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/mirror"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+)
+
+// Index is the state of the deployment. It is safe for concurrent use.
+type Index struct {
+	managed map[string]bool // ids of policies that have no record
+
+	mu            sync.RWMutex // guards all below
+	revision      int64        // everything up to here is in
+	epoch         string
+	loaded        bool
+	distributions map[string]distribution
+	resources     map[string]version // what distributions refer to, by name
+	edges         []*edge            // by id
+	changes       changes
+	settings      map[string]bool // the keys of settings that exist
+	beat          Beat
+	moved         chan struct{} // closed, and replaced, when anything above changes
+}
+
+// version is a resource at its last write.
+type version struct {
+	revision int64
+	// accepted is the time of that write by the clock of the server that accepted
+	// it, in nanoseconds; 0 when this server did not see it happen.
+	accepted int64
+}
+
+// distribution is what the deployment of one depends on.
+type distribution struct {
+	version
+	deps []string // names of custom cache policies and registered origins
+}
+
+// Beat is the last beat that the index has seen.
+type Beat struct {
+	Revision int64
+	// Seen is when, by this server's clock.
+	Seen time.Time
+}
+
+// New makes an index that knows nothing yet.
+func New() *Index {
+	x := &Index{managed: map[string]bool{}, moved: make(chan struct{})}
+	for _, p := range managed.CachePolicies() {
+		x.managed[p.GetUid()] = true
+	}
+	x.forget()
+	return x
+}
+
+func (x *Index) forget() {
+	x.distributions = map[string]distribution{}
+	x.resources = map[string]version{}
+	x.edges, x.changes, x.settings, x.beat = nil, changes{}, map[string]bool{}, Beat{}
+}
+
+// Apply takes in a step of the mirror.
+func (x *Index) Apply(b mirror.Batch, now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if b.Reset {
+		x.forget()
+	}
+	x.epoch = b.Epoch
+	for _, ev := range b.Events {
+		x.apply(ev, b.Live, now)
+	}
+	x.revision, x.loaded = b.Revision, true
+	x.judge(now)
+	x.announce()
+}
+
+// Tick lets time pass: edges that are behind for too long cease to count.
+func (x *Index) Tick(now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.judge(now) {
+		x.announce()
+	}
+}
+
+func (x *Index) judge(now time.Time) bool {
+	changed, due := false, x.changes.due(now)
+	for _, e := range x.edges {
+		changed = e.judge(x.epoch, due, x.changes.newest) || changed
+	}
+	return changed
+}
+
+func (x *Index) announce() {
+	close(x.moved)
+	x.moved = make(chan struct{})
+}
+
+func (x *Index) apply(ev mirror.Event, live bool, now time.Time) {
+	kind, id := keys.Parse(ev.Key)
+	switch kind {
+	case keys.KindDistribution:
+		x.putDistribution(id, ev, live)
+	case keys.KindCachePolicy:
+		x.putResource(keys.CachePolicies.Name(id), ev, live)
+	case keys.KindOrigin:
+		x.putResource(keys.Origins.Name(id), ev, live)
+	case keys.KindEdge:
+		x.putIdentity(id, ev)
+		return
+	case keys.KindEdgeStatus:
+		x.putStatus(id, ev, live)
+		return
+	case keys.KindEpoch:
+		x.putSetting(ev)
+	case keys.KindBeat:
+		x.putSetting(ev)
+		x.beat = Beat{Revision: ev.ModRevision, Seen: now}
+		return
+	default:
+		return
+	}
+	// Every edge has to follow. When a list finds a key gone, the revision is not that
+	// of the deletion, and an edge that has long followed would seem to be behind.
+	if live || !ev.Deleted {
+		x.changes.add(ev.ModRevision, now)
+	}
+}
+
+func (x *Index) putSetting(ev mirror.Event) {
+	if ev.Deleted {
+		delete(x.settings, ev.Key)
+		return
+	}
+	x.settings[ev.Key] = true
+}
+
+func (x *Index) putDistribution(id string, ev mirror.Event, live bool) {
+	if ev.Deleted {
+		delete(x.distributions, id)
+		return
+	}
+	// A record that cannot be read has a revision all the same; edges reject it.
+	d := distribution{version: version{revision: ev.ModRevision}}
+	var m configv1.Distribution
+	if decode(ev.Value, &m) {
+		d.deps = x.dependencies(&m)
+		if live {
+			d.accepted = nanoseconds(m.GetUpdateTime())
+		}
+	}
+	x.distributions[id] = d
+}
+
+// dependencies are the names of all that d refers to and that has a record.
+func (x *Index) dependencies(d *configv1.Distribution) []string {
+	refs := rules.DistributionRefs(d)
+	var out []string
+	for _, id := range refs.CachePolicies {
+		if !x.managed[id] {
+			out = append(out, keys.CachePolicies.Name(id))
+		}
+	}
+	for _, id := range refs.Origins {
+		out = append(out, keys.Origins.Name(id))
+	}
+	return out
+}
+
+func (x *Index) putResource(name string, ev mirror.Event, live bool) {
+	if ev.Deleted {
+		delete(x.resources, name)
+		return
+	}
+	v := version{revision: ev.ModRevision}
+	if live {
+		v.accepted = accepted(name, ev.Value)
+	}
+	x.resources[name] = v
+}
+
+func accepted(name string, value []byte) int64 {
+	if strings.HasPrefix(name, string(keys.Origins)) {
+		var o originv1.Origin
+		if decode(value, &o) {
+			return nanoseconds(o.GetUpdateTime())
+		}
+		return 0
+	}
+	var p configv1.CachePolicy
+	if decode(value, &p) {
+		return nanoseconds(p.GetUpdateTime())
+	}
+	return 0
+}
+
+func (x *Index) putIdentity(id string, ev mirror.Event) {
+	e := x.edge(id)
+	e.identity = nil
+	if !ev.Deleted {
+		e.identity = &edgev1.Edge{}
+		if err := keys.Decode(ev.Value, e.identity); err != nil {
+			e.identity = &edgev1.Edge{} // registered, whatever it says
+		}
+	}
+	x.drop(e)
+}
+
+func (x *Index) putStatus(id string, ev mirror.Event, live bool) {
+	e := x.edge(id)
+	var s edgev1.EdgeStatus
+	// A status of a later form is that of an edge that nothing is known about.
+	if ev.Deleted || keys.Decode(ev.Value, &s) != nil {
+		e.leave()
+		x.drop(e)
+		return
+	}
+	e.report(&s, x.changes.newest, live && e.status == nil)
+}
+
+// edge finds an edge or makes one.
+func (x *Index) edge(id string) *edge {
+	i, ok := slices.BinarySearchFunc(x.edges, id, func(e *edge, id string) int { return strings.Compare(e.id, id) })
+	if !ok {
+		x.edges = slices.Insert(x.edges, i, &edge{id: id})
+	}
+	return x.edges[i]
+}
+
+// drop forgets an edge of which nothing is left.
+func (x *Index) drop(gone *edge) {
+	if gone.identity == nil && gone.status == nil {
+		x.edges = slices.DeleteFunc(x.edges, func(e *edge) bool { return e == gone })
+	}
+}
+
+// Keys yields every key that the index holds, for the mirror. The loop must not call
+// the index.
+func (x *Index) Keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		x.mu.RLock()
+		defer x.mu.RUnlock()
+		for id := range x.distributions {
+			if !yield(keys.Resource(keys.Distributions, id)) {
+				return
+			}
+		}
+		for name := range x.resources {
+			collection, id, _ := strings.Cut(name, "/")
+			if !yield(keys.Resource(keys.Collection(collection), id)) {
+				return
+			}
+		}
+		for key := range x.settings {
+			if !yield(key) {
+				return
+			}
+		}
+		for _, e := range x.edges {
+			if e.identity != nil && !yield(keys.Edge(e.id)) || e.status != nil && !yield(keys.EdgeStatus(e.id)) {
+				return
+			}
+		}
+	}
+}
+
+// Reach returns true once the index is complete up to revision, false when ctx ends
+// before that: a watch is not linearizable, so a server that reads its own write has
+// to wait for it (C9.46).
+func (x *Index) Reach(ctx context.Context, revision int64) bool {
+	for {
+		x.mu.RLock()
+		reached, moved := x.loaded && x.revision >= revision, x.moved
+		x.mu.RUnlock()
+		if reached {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-moved:
+		}
+	}
+}
+
+// LastBeat is the last beat seen, zero when there was none. loaded is false while
+// the index knows nothing.
+func (x *Index) LastBeat() (last Beat, loaded bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.beat, x.loaded
+}
+
+// decode reads the resource out of a record.
+func decode(value []byte, m proto.Message) bool {
+	var r storev1.Record
+	return keys.Decode(value, &r) == nil && proto.Unmarshal(r.GetResource(), m) == nil
+}
+
+func nanoseconds(t *timestamppb.Timestamp) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.AsTime().UnixNano()
+}

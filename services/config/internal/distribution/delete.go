@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package distribution
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
+)
+
+// DeleteDistribution removes a distribution that is disabled and deployed as such
+// (C1.52, C8.50).
+func (s *Server) DeleteDistribution(ctx context.Context, req *configv1.DeleteDistributionRequest) (*configv1.DeleteDistributionResponse, error) {
+	if err := unsupported(req); err != nil {
+		return nil, err
+	}
+	id, err := parseName("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkETag("etag", req.GetEtag(), old); err != nil {
+		return nil, err
+	}
+	if err := s.checkDisabled(ctx, old); err != nil {
+		return nil, err
+	}
+	w := s.write(id)
+	w.tx.AtRevision(conditionVersion, w.key(), old.version.ModRevision)
+	w.tx.NoneUnder(conditionReferrers, keys.RefsTo(keys.Distributions, id))
+	w.tx.Delete(w.key())
+	w.aliases(old.d.GetConfig().GetAliases(), nil)
+	w.release(targets(old.d), nil)
+	label, _, _ := strings.Cut(old.d.GetDomainName(), ".")
+	w.claim(keys.Label(label), true)
+	if err := w.ready(); err != nil {
+		return nil, err
+	}
+	err = records.CommitDelete(ctx, s.kv, w.tx, w.key())
+	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
+		return nil, s.kept(ctx, conflict, old)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &configv1.DeleteDistributionResponse{}, nil
+}
+
+// checkDisabled demands that the record is disabled and that every live edge knows.
+// It cannot cease to be so for a reason that matters: the transaction compares the
+// record, and nothing else can enable it (C8.50).
+func (s *Server) checkDisabled(ctx context.Context, old *stored) error {
+	name := keys.Distributions.Name(old.id)
+	if old.d.GetConfig().GetEnabled() {
+		return notDisabled(old, "%s is enabled; disable it with update_mask config.enabled and wait until it is deployed", name)
+	}
+	answer := s.deployment(ctx, deployment.Question{ID: old.id, Revision: old.version.ModRevision})
+	switch {
+	case answer.Converged.GetReason() == deployment.ReasonUnknown:
+		return behind("this server does not know yet whether %s is deployed; try again", name)
+	case !answer.Deployed():
+		return notDisabled(old, "%s is disabled, but not deployed as such yet (%s); wait with WaitDistribution or WatchDeployment", name, answer.Converged.GetMessage())
+	}
+	return nil
+}
+
+// kept says why a deletion was refused.
+func (s *Server) kept(ctx context.Context, c *etcd.Conflict, old *stored) error {
+	if !slices.Contains(c.Failed, conditionReferrers) || slices.Contains(c.Failed, conditionVersion) {
+		_, err := s.refused(ctx, c, old, old.d)
+		return err
+	}
+	name := keys.Distributions.Name(old.id)
+	var referrers []string
+	for _, key := range c.Keys[conditionReferrers] {
+		if collection, id, err := keys.ParseRef(key); err == nil {
+			referrers = append(referrers, collection.Name(id))
+		}
+	}
+	return apierr.New(apierr.Precondition, reasonInUse, "%s is in use by %s", name, strings.Join(referrers, ", ")).
+		With("resource", name).With("referrers", strings.Join(referrers, ","))
+}

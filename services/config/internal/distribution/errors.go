@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package distribution
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+)
+
+// Reasons of this service's errors beside those of package rules.
+const (
+	reasonNoSuchDistribution = "NO_SUCH_DISTRIBUTION"        // C2.188
+	reasonNoSuchCachePolicy  = "NO_SUCH_CACHE_POLICY"        // C2.192
+	reasonEntityNotFound     = "ENTITY_NOT_FOUND"            // C2.204
+	reasonDistributionExists = "DISTRIBUTION_ALREADY_EXISTS" // C2.207
+	reasonAliasExists        = "CNAME_ALREADY_EXISTS"        // C2.208
+	reasonNotDisabled        = "DISTRIBUTION_NOT_DISABLED"   // C2.223
+	reasonInUse              = "RESOURCE_IN_USE"             // C1.52
+	reasonTooMany            = "TOO_MANY_DISTRIBUTIONS"      // C2.298
+	reasonETagRequired       = "ETAG_REQUIRED"               // C2.334
+	reasonInvalidIfMatch     = "INVALID_IF_MATCH_VERSION"    // C2.181
+	reasonPreconditionFailed = "PRECONDITION_FAILED"         // C2.182
+)
+
+// fieldPrefix leads from a request to the fields of its distribution.
+const fieldPrefix = "distribution."
+
+// unsupported refuses every field that this release would have to ignore.
+func unsupported(req proto.Message) error {
+	return orNil(apierr.UnsupportedFields(prefixed("", rules.Unsupported(req))))
+}
+
+// badFields is one error for all violations, nil when there are none.
+func badFields(prefix string, vs []rules.Violation) error {
+	return orNil(apierr.BadFields(prefixed(prefix, vs)))
+}
+
+// orNil keeps a nil *Error from becoming an error that is not nil.
+func orNil(e *apierr.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+func prefixed(prefix string, vs []rules.Violation) []apierr.Violation {
+	var out []apierr.Violation
+	for _, v := range vs {
+		v.Field = prefix + v.Field
+		out = append(out, apierr.Violation(v))
+	}
+	return out
+}
+
+// failed is one error of another kind than bad fields for all violations; its reason
+// is that of the first.
+func failed(kind apierr.Kind, vs []apierr.Violation) *apierr.Error {
+	e := apierr.BadFields(vs)
+	e.Kind = kind
+	return e
+}
+
+func parseName(field, name string) (string, error) {
+	id, vs := rules.ParseName(field, keys.Distributions, name)
+	return id, badFields("", vs)
+}
+
+func noSuchDistribution(id string) error {
+	name := keys.Distributions.Name(id)
+	return apierr.New(apierr.NotFound, reasonNoSuchDistribution, "%s does not exist", name).With("resource", name)
+}
+
+// checkETag compares the etag of a request with that of the record (C3.6, design §5).
+func checkETag(field, etag string, st *stored) error {
+	if etag == "" {
+		return apierr.New(apierr.Invalid, reasonETagRequired, "%s is required: the etag that the change is based on", field).At(field)
+	}
+	if _, ok := keys.ParseETag(etag); !ok {
+		return apierr.New(apierr.Invalid, reasonInvalidIfMatch, "%s is not an etag: E and 13 characters of A-Z2-7, without quotes", field).At(field)
+	}
+	if etag != st.version.ETag() {
+		return stale(st)
+	}
+	return nil
+}
+
+func stale(st *stored) error {
+	name := keys.Distributions.Name(st.id)
+	return apierr.New(apierr.Stale, reasonPreconditionFailed, "%s has been written since; its etag is %s: read it again and repeat the change", name, st.version.ETag()).
+		With("resource", name).With("etagCurrent", st.version.ETag())
+}
+
+func notDisabled(st *stored, format string, args ...any) error {
+	return apierr.New(apierr.Precondition, reasonNotDisabled, format, args...).With("resource", keys.Distributions.Name(st.id))
+}
+
+func tooMany(limit, actual int64) error {
+	return apierr.New(apierr.Exhausted, reasonTooMany, "there are %d distributions; at most %d are allowed", actual, limit).
+		With("limit", strconv.FormatInt(limit, 10)).With("actual", strconv.FormatInt(actual, 10))
+}
+
+// behind is the error of a server that has not kept up with the store.
+func behind(format string, args ...any) *apierr.Error {
+	return apierr.New(apierr.Unavailable, apierr.ReasonServiceUnavailable, format, args...)
+}
+
+func internal(cause error) error {
+	e := apierr.New(apierr.Internal, apierr.ReasonInternal, "internal error")
+	e.Cause = cause
+	return e
+}
+
+// unreadable is the error for a record of which the envelope can be read and the
+// resource cannot.
+func unreadable(key string, err error) error {
+	return internal(fmt.Errorf("record %s: %w", key, err))
+}
+
+// registryFault maps an error of the origin registry: what it asks for is ours and
+// not the caller's, so it either does not answer now or something is broken.
+func registryFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	switch s := status.Convert(err); {
+	case s.Code() == codes.Unavailable && apierr.Reason(s) != "":
+		return err // in its own words
+	case s.Code() == codes.Unavailable, s.Code() == codes.DeadlineExceeded:
+		e := apierr.New(apierr.Unavailable, apierr.ReasonServiceUnavailable, "the origin registry does not answer; try again")
+		e.Cause = err
+		return e
+	}
+	return internal(fmt.Errorf("resolve origins: %w", err))
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package distribution is the DistributionService: it checks what callers ask for,
+// writes distributions with everything that has to be unique or referred to in one
+// etcd transaction each, and tells how far a distribution has travelled. Any number
+// of servers may run it side by side; none keeps state of its own.
+package distribution
+
+import (
+	"context"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
+)
+
+// indexPatience is how long an answer waits for the index to take in the version
+// that it shows (C9.46). A healthy watch needs milliseconds.
+const indexPatience = 2 * time.Second
+
+// Config is what the service works with. All fields are required.
+type Config struct {
+	KV clientv3.KV
+	// Origins resolves references to registered origins.
+	Origins originv1.OriginServiceClient
+	// Index is kept up to date by its owner.
+	Index *deployment.Index
+	// BaseDomain is the domain of generated host names, without a leading dot.
+	BaseDomain string
+	// Most is how many distributions there may be (C4.4); creators at the same moment
+	// may pass it by their number (C8.63).
+	Most int64
+}
+
+// Server is a configv1.DistributionServiceServer.
+type Server struct {
+	configv1.UnimplementedDistributionServiceServer
+	kv         clientv3.KV
+	origins    originv1.OriginServiceClient
+	index      *deployment.Index
+	baseDomain string
+	most       int64
+}
+
+// New makes the service.
+func New(c Config) *Server {
+	return &Server{kv: c.KV, origins: c.Origins, index: c.Index, baseDomain: c.BaseDomain, most: c.Most}
+}
+
+// GetDistribution returns one distribution.
+func (s *Server) GetDistribution(ctx context.Context, req *configv1.GetDistributionRequest) (*configv1.GetDistributionResponse, error) {
+	if err := unsupported(req); err != nil {
+		return nil, err
+	}
+	id, err := parseName("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	stored, err := s.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &configv1.GetDistributionResponse{Distribution: s.show(ctx, stored, 0)}, nil
+}
+
+// ListDistributions returns a page of distributions.
+func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistributionsRequest) (*configv1.ListDistributionsResponse, error) {
+	if err := unsupported(req); err != nil {
+		return nil, err
+	}
+	size, vs := rules.PageSize(req.GetPageSize())
+	if err := badFields("", vs); err != nil {
+		return nil, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, indexPatience) // for the page, not for each
+	defer cancel()
+	page, next, err := records.List(ctx, s.kv, records.ListRequest{
+		Method: "ListDistributions", Prefix: keys.Distributions.Prefix(), PageSize: size, Token: req.GetPageToken(),
+	}, func(item records.Item) (*configv1.Distribution, error) {
+		var d configv1.Distribution
+		if err := proto.Unmarshal(item.Resource, &d); err != nil {
+			return nil, unreadable(item.Key, err)
+		}
+		_, id := keys.Parse(item.Key)
+		return s.show(waiting, &stored{id, item.Version, &d}, 0), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &configv1.ListDistributionsResponse{Distributions: page, NextPageToken: next}, nil
+}
+
+// stored is a distribution as etcd has it.
+type stored struct {
+	id      string
+	version records.Version
+	d       *configv1.Distribution
+}
+
+// read reads a distribution; one that does not exist is an error.
+func (s *Server) read(ctx context.Context, id string) (*stored, error) {
+	out := &stored{id: id, d: &configv1.Distribution{}}
+	version, found, err := records.Get(ctx, s.kv, keys.Resource(keys.Distributions, id), out.d)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, noSuchDistribution(id)
+	}
+	out.version = version
+	return out, nil
+}
+
+// show returns a copy with the computed fields. want is the revision that the
+// deployment is about, 0 for the newest. It waits for the index within ctx and
+// indexPatience; without it the distribution is not known to be deployed.
+func (s *Server) show(ctx context.Context, st *stored, want int64) *configv1.Distribution {
+	answer := s.deployment(ctx, deployment.Question{ID: st.id, Revision: st.version.ModRevision, Want: want})
+	out := proto.CloneOf(st.d)
+	out.Etag = st.version.ETag()
+	out.Deployment = answer.Deployment
+	out.Reconciling = !answer.Deployed()
+	out.Conditions = []*commonv1.Condition{answer.Converged}
+	return out
+}
+
+func (s *Server) deployment(ctx context.Context, q deployment.Question) deployment.Answer {
+	ctx, cancel := context.WithTimeout(ctx, indexPatience)
+	defer cancel()
+	if !s.index.Reach(ctx, q.Revision) {
+		return deployment.Behind(q)
+	}
+	return s.index.Of(q)
+}
+
+// clearOutput removes what callers cannot set and what is computed on every read.
+func clearOutput(d *configv1.Distribution) {
+	d.Etag, d.Reconciling, d.Deployment, d.Conditions = "", false, nil, nil
+}

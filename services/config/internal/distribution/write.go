@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package distribution
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+)
+
+// The names of conditions in transactions. A client has named the first three in its
+// request, so it hears of them; what fails of the others is tried again (C8.64).
+const (
+	conditionVersion   = "version"          // the etag that the client gave
+	conditionReference = "caller reference" // is free
+	conditionAlias     = "alias "           // and the alias: is free
+	conditionID        = "id"               // is free
+	conditionLabel     = "label"            // is free
+	conditionPin       = "dependency"       // is as it was when it was checked
+	conditionReferrers = "referrers"        // there are none
+)
+
+// write is one transaction on a distribution, under construction.
+type write struct {
+	tx  *etcd.Tx
+	id  string
+	err error // the first one
+}
+
+func (s *Server) write(id string) *write {
+	return &write{tx: etcd.NewTx(s.kv), id: id}
+}
+
+func (w *write) key() string { return keys.Resource(keys.Distributions, w.id) }
+
+// claim puts the key that says that the distribution holds something.
+func (w *write) claim(key string, tombstone bool) {
+	value, err := keys.Encode(&storev1.Claim{Distribution: w.id, Tombstone: tombstone})
+	if err != nil && w.err == nil {
+		w.err = internal(err)
+	}
+	w.tx.Put(key, value)
+}
+
+// aliases claims the host names that are in after only, and frees those that are in
+// before only. What is in both needs no condition: the key is ours by induction.
+func (w *write) aliases(before, after []string) {
+	for _, a := range after {
+		if !slices.Contains(before, a) {
+			w.tx.Absent(conditionAlias+a, keys.Host(a))
+			w.claim(keys.Host(a), false)
+		}
+	}
+	for _, a := range before {
+		if !slices.Contains(after, a) {
+			w.tx.Delete(keys.Host(a))
+		}
+	}
+}
+
+// pins demands that everything the check has read is as it was, and writes the
+// references to it, old ones as well (C8.53).
+func (w *write) pins(pins []pin) {
+	for _, p := range pins {
+		w.tx.AtRevision(conditionPin, keys.Resource(p.collection, p.id), p.revision)
+		w.tx.Put(w.ref(p.collection, p.id), nil)
+	}
+}
+
+// release removes the references of before that are not among after.
+func (w *write) release(before, after []target) {
+	for _, t := range before {
+		if !slices.Contains(after, t) {
+			w.tx.Delete(w.ref(t.collection, t.id))
+		}
+	}
+}
+
+func (w *write) ref(c keys.Collection, id string) string {
+	return keys.Ref(c, id, keys.Distributions, w.id)
+}
+
+// target is something that a distribution holds by a reference key.
+type target struct {
+	collection keys.Collection
+	id         string
+}
+
+// targets are all that d refers to and that can be deleted; managed policies cannot.
+func targets(d *configv1.Distribution) []target {
+	refs := rules.DistributionRefs(d)
+	var out []target
+	for _, id := range refs.CachePolicies {
+		if _, ok := managed.CachePolicy(id); !ok {
+			out = append(out, target{keys.CachePolicies, id})
+		}
+	}
+	for _, id := range refs.Origins {
+		out = append(out, target{keys.Origins, id})
+	}
+	return out
+}
+
+// record puts the distribution itself, without computed fields.
+func (w *write) record(rec *storev1.Record, d *configv1.Distribution) {
+	bare := proto.CloneOf(d)
+	clearOutput(bare)
+	if err := records.Put(w.tx, w.key(), rec, bare); err != nil && w.err == nil {
+		w.err = err
+	}
+}
+
+// ready says whether the transaction can be sent: everything could be encoded, and
+// etcd takes that many operations (C8.61).
+func (w *write) ready() error {
+	if w.err != nil {
+		return w.err
+	}
+	if n := w.tx.Ops(); n > etcd.MaxOps {
+		e := apierr.New(apierr.Invalid, rules.ReasonTooLarge, "the change touches %d keys at once, at most %d are possible; make it in several steps", n, etcd.MaxOps).
+			At(fieldPrefix + "config")
+		return e.With("limit", fmt.Sprint(etcd.MaxOps)).With("actual", fmt.Sprint(n))
+	}
+	return nil
+}
+
+// taken is the error for what another distribution holds, nil when the conflict is
+// about something else.
+func taken(c *etcd.Conflict, d *configv1.Distribution) error {
+	var vs []apierr.Violation
+	if slices.Contains(c.Failed, conditionReference) {
+		vs = append(vs, apierr.Violation{
+			Field: fieldPrefix + "caller_reference", Reason: reasonDistributionExists,
+			Description: "was used before, and is never free again, even after the distribution is deleted",
+		})
+	}
+	for i, a := range d.GetConfig().GetAliases() {
+		if slices.Contains(c.Failed, conditionAlias+a) {
+			vs = append(vs, apierr.Violation{
+				Field: fmt.Sprintf("%sconfig.aliases[%d]", fieldPrefix, i), Reason: reasonAliasExists,
+				Description: fmt.Sprintf("%s belongs to another distribution", a),
+			})
+		}
+	}
+	if len(vs) == 0 {
+		return nil
+	}
+	e := failed(apierr.AlreadyExists, vs)
+	if slices.Contains(c.Failed, conditionReference) {
+		e.With("callerReference", d.GetCallerReference())
+	}
+	if aliases := namedAliases(c); len(aliases) > 0 {
+		e.With("alias", aliases[0])
+	}
+	return e
+}
+
+func namedAliases(c *etcd.Conflict) []string {
+	var out []string
+	for _, name := range c.Failed {
+		if a, ok := strings.CutPrefix(name, conditionAlias); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// moving is the error when what the client did not name kept changing.
+func moving(c *etcd.Conflict) error {
+	e := behind("what the distribution refers to is being changed at the same time; try again")
+	e.Cause = c
+	return e
+}
