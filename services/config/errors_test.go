@@ -208,7 +208,7 @@ func TestErrors(t *testing.T) {
 	).Replace(b.String()))
 	checkKeys(t, kv)
 	if got := r.get(t, name); got.GetEtag() != etag {
-		t.Error("C2.184: a refused request has written")
+		t.Error("a refused request has written")
 	}
 }
 

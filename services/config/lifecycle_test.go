@@ -47,7 +47,7 @@ func TestCreate(t *testing.T) {
 		"labels":                 d.GetLabels()["team"] == "web",
 		"C8.70: without edges":   d.GetDeployment().GetState() == commonv1.Deployment_STATE_DEPLOYED && !d.GetReconciling(),
 		"EdgesConverged unknown": len(d.GetConditions()) == 1 && d.GetConditions()[0].GetStatus() == commonv1.Condition_STATUS_UNKNOWN,
-		"advice about aliases":   len(res.GetWarnings()) > 0,
+		"advice about aliases":   len(res.GetWarnings()) == 1 && strings.HasPrefix(res.GetWarnings()[0], "distribution.config.aliases "),
 	} {
 		if !ok {
 			t.Errorf("%s: %v", field, d)

@@ -84,7 +84,7 @@ func (s *Server) create(ctx context.Context, d *configv1.Distribution) (made *st
 	if err != nil {
 		return nil, nil, false, err
 	}
-	return &stored{id, version, d}, rules.Warnings(d, deps.origins), false, nil
+	return &stored{id, version, d}, advice(d, deps.origins), false, nil
 }
 
 // required is the error for a message that has to be there.

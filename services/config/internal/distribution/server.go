@@ -145,3 +145,13 @@ func (s *Server) deployment(ctx context.Context, q deployment.Question) deployme
 func clearOutput(d *configv1.Distribution) {
 	d.Etag, d.Reconciling, d.Deployment, d.Conditions = "", false, nil, nil
 }
+
+// advice is what is legal in d and probably not meant, with field paths from the
+// request.
+func advice(d *configv1.Distribution, origins map[string]*originv1.Origin) []string {
+	var out []string
+	for _, w := range rules.Warnings(d, origins) {
+		out = append(out, fieldPrefix+w)
+	}
+	return out
+}

@@ -88,7 +88,7 @@ func (s *Server) update(ctx context.Context, id string, req *configv1.UpdateDist
 	if err != nil {
 		return nil, nil, false, err
 	}
-	return &stored{id, version, d}, rules.Warnings(d, deps.origins), false, nil
+	return &stored{id, version, d}, advice(d, deps.origins), false, nil
 }
 
 // touchesReferences says whether d has to be looked at in the company of what it
