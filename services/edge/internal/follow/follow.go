@@ -109,6 +109,9 @@ func New(cfg Config, kept lastgood.Content) (*Follower, error) {
 // Current returns the configuration in service. It is never nil.
 func (f *Follower) Current() *snapshot.Snapshot { return f.current.Load() }
 
+// Loaded says whether there is a configuration, be it an empty one.
+func (f *Follower) Loaded() bool { return f.status.Load().Loaded }
+
 // Status returns where the configuration comes from.
 func (f *Follower) Status() Status {
 	s := *f.status.Load()

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package edge
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
+	"github.com/seafront-cdn/seafront/pkg/telemetry"
+)
+
+// Config is what differs between edges. Its tags are the flags of the program; the
+// zero value of each field that has a default means that default.
+type Config struct {
+	ID        string   `help:"Name of this edge; the same one after a restart. Empty is the host name." name:"id" env:"SEAFRONT_EDGE_ID" placeholder:"NAME"`
+	Pop       string   `help:"Point of presence that the edge stands in." default:"LOC1" env:"SEAFRONT_EDGE_POP" placeholder:"POP"`
+	Advertise []string `help:"Addresses, host:port, under which viewers reach this edge. Empty: those that it listens on." env:"SEAFRONT_EDGE_ADVERTISE" placeholder:"ADDR"`
+
+	EtcdEndpoints []string `help:"Addresses of etcd. The edge starts and serves without it." name:"etcd-endpoints" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS" placeholder:"ADDR"`
+	DataDir       string   `help:"Directory for the last good configuration and the default certificate." name:"data" default:".seafront/edge" type:"path" env:"SEAFRONT_DATA" placeholder:"DIR"`
+
+	HTTPListen      string `help:"Address for viewers by HTTP." name:"http-listen" default:"127.0.0.1:8080" env:"SEAFRONT_HTTP_LISTEN" placeholder:"ADDR"`
+	HTTPSListen     string `help:"Address for viewers by HTTPS." name:"https-listen" default:"127.0.0.1:8443" env:"SEAFRONT_HTTPS_LISTEN" placeholder:"ADDR"`
+	PublicHTTPSPort int    `help:"Port that redirects to HTTPS name. 0 is the port of --https-listen." name:"public-https-port" default:"0" env:"SEAFRONT_PUBLIC_HTTPS_PORT" placeholder:"PORT"`
+	AdminListen     string `help:"Address of metrics, health and debug pages. Not for strangers." name:"admin-listen" default:"127.0.0.1:7480" env:"SEAFRONT_ADMIN_LISTEN" placeholder:"ADDR"`
+	BaseDomain      string `help:"Domain of generated host names, for the default certificate." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN" placeholder:"DOMAIN"`
+	Brand           string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`
+
+	CacheBytes   int64 `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES" placeholder:"BYTES"`
+	MaxFillBytes int64 `help:"Bytes that all origin responses under way may hold in memory." name:"max-fill-bytes" default:"268435456" env:"SEAFRONT_MAX_FILL_BYTES" placeholder:"BYTES"`
+
+	MaxConnections int           `help:"Viewer connections in all; one more is closed at once." name:"max-connections" default:"100000" env:"SEAFRONT_MAX_CONNECTIONS" placeholder:"N"`
+	MaxPerAddress  int           `help:"Viewer connections from one IPv4 address or IPv6 /64." name:"max-connections-per-address" default:"10000" env:"SEAFRONT_MAX_CONNECTIONS_PER_ADDRESS" placeholder:"N"`
+	MaxHeaderBytes int           `help:"Length of request line and header in bytes, up to 61440; longer ones get 494." name:"max-header-bytes" default:"32768" env:"SEAFRONT_MAX_HEADER_BYTES" placeholder:"BYTES"`
+	MaxURLBytes    int           `help:"Length of a URL in bytes; longer ones get 414." name:"max-url-bytes" default:"8192" env:"SEAFRONT_MAX_URL_BYTES" placeholder:"BYTES"`
+	HeaderTimeout  time.Duration `help:"Time for a TLS handshake and for the head of a request." name:"header-timeout" default:"10s" env:"SEAFRONT_HEADER_TIMEOUT" placeholder:"TIME"`
+	IdleTimeout    time.Duration `help:"Time that an idle viewer connection is kept." name:"idle-timeout" default:"30s" env:"SEAFRONT_IDLE_TIMEOUT" placeholder:"TIME"`
+	StallTimeout   time.Duration `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT" placeholder:"TIME"`
+	DrainGrace     time.Duration `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE" placeholder:"TIME"`
+
+	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY" placeholder:"N"`
+	OriginQueue        int           `help:"Requests that may wait for one origin; one more gets 503." name:"origin-queue" default:"1000" env:"SEAFRONT_ORIGIN_QUEUE" placeholder:"N"`
+	OriginQueueTimeout time.Duration `help:"Time that a request may wait for its origin." name:"origin-queue-timeout" default:"10s" env:"SEAFRONT_ORIGIN_QUEUE_TIMEOUT" placeholder:"TIME"`
+
+	TrustedTraceNetworks []netip.Prefix `help:"Networks, as prefixes, whose own trace context is continued. For all other viewers it is a link." name:"trusted-trace-networks" env:"SEAFRONT_TRUSTED_TRACE_NETWORKS" placeholder:"PREFIX"`
+
+	// Version is the release, for the status.
+	Version string `kong:"-"`
+	// Etcd is used in place of EtcdEndpoints when it is set. The edge does not close it.
+	Etcd *clientv3.Client `kong:"-"`
+	// Telemetry is required.
+	Telemetry *telemetry.Telemetry `kong:"-"`
+	// BeforeSwap, when set, is called with each revision that is about to come into
+	// service, and holds it up. It is there for tests.
+	BeforeSwap func(revision int64) `kong:"-"`
+}
+
+// Limits of Config.
+const (
+	leastCacheBytes = 1 << 20
+	// mostHeaderBytes is below what net/http refuses by itself.
+	mostHeaderBytes = 60 << 10
+	mostIDBytes     = 128
+)
+
+// Validate says what is wrong. Zero values are good: they stand for defaults.
+func (c Config) Validate() error {
+	for _, a := range []struct{ flag, addr string }{
+		{"http-listen", c.HTTPListen}, {"https-listen", c.HTTPSListen}, {"admin-listen", c.AdminListen},
+	} {
+		if _, _, err := net.SplitHostPort(a.addr); a.addr != "" && err != nil {
+			return fmt.Errorf("--%s: %q is not host:port", a.flag, a.addr)
+		}
+	}
+	if c.PublicHTTPSPort < 0 || c.PublicHTTPSPort > 65535 {
+		return fmt.Errorf("--public-https-port: %d is not a port; want 1 to 65535, or 0", c.PublicHTTPSPort)
+	}
+	if c.CacheBytes != 0 && c.CacheBytes < leastCacheBytes {
+		return fmt.Errorf("--cache-bytes: %d is too small; want at least %d", c.CacheBytes, leastCacheBytes)
+	}
+	if c.MaxHeaderBytes > mostHeaderBytes || c.MaxURLBytes > mostHeaderBytes {
+		return fmt.Errorf("--max-header-bytes, --max-url-bytes: %d and %d; want at most %d", c.MaxHeaderBytes, c.MaxURLBytes, mostHeaderBytes)
+	}
+	if len(c.ID) > mostIDBytes || strings.ContainsFunc(c.ID, func(r rune) bool { return r < ' ' }) {
+		return fmt.Errorf("--id: want at most %d bytes without control characters", mostIDBytes)
+	}
+	for _, x := range []struct {
+		flag  string
+		value int64
+	}{
+		{"max-fill-bytes", c.MaxFillBytes}, {"max-connections", int64(c.MaxConnections)}, {"max-connections-per-address", int64(c.MaxPerAddress)},
+		{"max-header-bytes", int64(c.MaxHeaderBytes)}, {"max-url-bytes", int64(c.MaxURLBytes)}, {"header-timeout", int64(c.HeaderTimeout)},
+		{"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)},
+		{"origin-concurrency", int64(c.OriginConcurrency)}, {"origin-queue", int64(c.OriginQueue)}, {"origin-queue-timeout", int64(c.OriginQueueTimeout)},
+	} {
+		if x.value < 0 {
+			return fmt.Errorf("--%s: must not be negative", x.flag)
+		}
+	}
+	if c.Brand == "" {
+		return nil
+	}
+	_, err := brand.Parse(c.Brand)
+	return err
+}
+
+// complete checks the Config and fills in the defaults that the parts do not know.
+func (c Config) complete() (Config, error) {
+	if err := c.Validate(); err != nil {
+		return c, err
+	}
+	if c.Telemetry == nil {
+		return c, errors.New("telemetry is required")
+	}
+	if c.ID == "" {
+		var err error
+		if c.ID, err = os.Hostname(); err != nil {
+			return c, fmt.Errorf("name of this edge: %w", err)
+		}
+	}
+	c.Pop = cmp.Or(c.Pop, "LOC1")
+	c.DataDir = cmp.Or(c.DataDir, ".seafront/edge")
+	c.HTTPListen = cmp.Or(c.HTTPListen, "127.0.0.1:8080")
+	c.HTTPSListen = cmp.Or(c.HTTPSListen, "127.0.0.1:8443")
+	c.AdminListen = cmp.Or(c.AdminListen, "127.0.0.1:7480")
+	c.BaseDomain = cmp.Or(c.BaseDomain, brand.BaseDomain)
+	c.Brand = cmp.Or(c.Brand, "seafront")
+	c.CacheBytes = cmp.Or(c.CacheBytes, 1<<30)
+	if len(c.EtcdEndpoints) == 0 {
+		c.EtcdEndpoints = []string{"127.0.0.1:7420"}
+	}
+	return c, nil
+}
+
+// trusts says whether an address is in one of the trusted networks.
+func (c Config) trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(c.TrustedTraceNetworks, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// build names the release and, when the program knows it, the commit.
+func (c Config) build() string {
+	out := cmp.Or(c.Version, "dev")
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return out
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			out += " " + s.Value
+		}
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package edge is one cache server. It answers viewers by HTTP and HTTPS from its
+// cache and from origins, under a configuration that it follows in etcd.
+//
+// It promises: it needs nobody in order to start or to serve; a change is obeyed by
+// the next request after it came into service; what it reports as served is served;
+// a stop answers what has begun. It writes no desired state.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/services/edge/internal/debug"
+	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
+	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
+	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
+	"github.com/seafront-cdn/seafront/services/edge/internal/pipeline"
+	"github.com/seafront-cdn/seafront/services/edge/internal/report"
+	"github.com/seafront-cdn/seafront/services/edge/internal/store"
+	"github.com/seafront-cdn/seafront/services/edge/internal/viewer"
+)
+
+// Edge is a cache server.
+type Edge struct {
+	cfg                  Config
+	clear, secure, admin net.Listener
+	etcd                 *clientv3.Client
+	kept                 *lastgood.Store
+	reporter             *report.Reporter
+	follower             *follow.Follower
+	viewers              *viewer.Server
+	pages                *http.ServeMux
+
+	running, draining atomic.Bool
+	closers           []func() error // last opened, first closed
+}
+
+// New opens what the edge needs: sockets, files, and the last good configuration,
+// which it makes ready to be served. It starts nothing; Run does, and closes
+// everything at its end.
+func New(cfg Config) (*Edge, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	e := &Edge{cfg: cfg}
+	if err := e.wire(); err != nil {
+		return nil, fmt.Errorf("edge: %w", errors.Join(err, e.close()))
+	}
+	return e, nil
+}
+
+// wire makes every part and gives it what it needs, top to bottom.
+func (e *Edge) wire() error {
+	cfg, t := e.cfg, e.cfg.Telemetry
+	words, err := brand.Parse(cfg.Brand)
+	if err != nil {
+		return err
+	}
+	kept, content, refused, err := lastgood.Open(cfg.DataDir, t.Log)
+	if err != nil {
+		return err
+	}
+	e.kept = kept
+	e.closers = append(e.closers, kept.Close)
+	certificate, err := viewer.OpenCertificate(filepath.Join(cfg.DataDir, "tls"), cfg.BaseDomain)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(e.listen(), e.dial()); err != nil {
+		return err
+	}
+	e.reporter = report.New(report.Config{
+		Etcd: e.etcd, ID: cfg.ID, Pop: cfg.Pop, Addresses: e.advertised(), Build: cfg.build(), Log: t.Log,
+	})
+	e.follower, err = follow.New(follow.Config{
+		Etcd: e.etcd, Edge: cfg.ID, Pop: cfg.Pop, Report: e.reporter, Keep: kept,
+		Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, BeforeSwap: cfg.BeforeSwap,
+	}, content)
+	if err != nil {
+		return err
+	}
+	objects := store.Open(cfg.CacheBytes)
+	origins := origin.NewClient(origin.Config{
+		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
+	})
+	e.closers = append(e.closers, func() error { origins.Close(); return nil })
+	answers, err := pipeline.New(pipeline.Config{
+		Snapshots: e.follower, Store: objects, Origins: origins, Brand: words, Pop: cfg.Pop,
+		PublicHTTPSPort: e.publicHTTPSPort(), MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes,
+		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: t.Tracer, Meter: t.Meter,
+	})
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, func() error { answers.Close(); return nil })
+	e.viewers, err = viewer.New(viewer.Config{
+		Handler: &gate{e.follower, answers, words}, Snapshots: e.follower, Certificate: certificate,
+		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, StallTimeout: cfg.StallTimeout, Grace: cfg.DrainGrace,
+		MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Log: t.Log, Meter: t.Meter,
+	})
+	e.pages = t.AdminMux(e.ready)
+	debug.Register(e.pages, debug.Config{
+		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: objects, Refused: refused,
+	})
+	return err
+}
+
+// Run serves until ctx ends or a part fails. Then, in this order: the edge is no
+// longer ready; no connection is taken any more and answers under way are finished;
+// the lease is given back; the last good configuration is written; everything is
+// closed.
+func (e *Edge) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, e.close()) }()
+	background := context.WithoutCancel(ctx)
+	parts, failed := errgroup.WithContext(background)
+	serving, drain := context.WithCancel(background)
+	following, leave := context.WithCancel(background)
+	keeping, flush := context.WithCancel(background)
+	end := func() {
+		e.draining.Store(true)
+		drain()
+	}
+	defer context.AfterFunc(ctx, end)()
+	defer context.AfterFunc(failed, end)()
+
+	parts.Go(func() error {
+		defer leave()
+		return e.viewers.Run(serving, e.clear, e.secure)
+	})
+	parts.Go(func() error {
+		defer flush()
+		both, ctx := errgroup.WithContext(following)
+		both.Go(func() error { return e.follower.Run(ctx) })
+		both.Go(func() error { return e.reporter.Run(ctx) })
+		return both.Wait()
+	})
+	parts.Go(func() error { return e.kept.Run(keeping) })
+	parts.Go(func() error { return e.cfg.Telemetry.ServeAdmin(keeping, e.admin, e.pages) })
+	e.running.Store(true)
+	return parts.Wait()
+}
+
+// ready is nil while viewers should be sent here (design 3.15).
+func (e *Edge) ready() error {
+	switch {
+	case e.draining.Load():
+		return errors.New("draining")
+	case !e.running.Load():
+		return errors.New("starting")
+	case !e.follower.Loaded():
+		return errors.New("no configuration: etcd has not been reached, and there is none on disk")
+	}
+	return nil
+}
+
+// Addresses are where the edge listens.
+type Addresses struct {
+	HTTP, HTTPS, Admin string // host:port
+}
+
+// Addresses returns where the edge listens; ports that the system chose are known.
+func (e *Edge) Addresses() Addresses {
+	return Addresses{HTTP: e.clear.Addr().String(), HTTPS: e.secure.Addr().String(), Admin: e.admin.Addr().String()}
+}
+
+func (e *Edge) advertised() []string {
+	if len(e.cfg.Advertise) > 0 {
+		return e.cfg.Advertise
+	}
+	return []string{e.clear.Addr().String(), e.secure.Addr().String()}
+}
+
+func (e *Edge) publicHTTPSPort() int {
+	if at, ok := e.secure.Addr().(*net.TCPAddr); ok && e.cfg.PublicHTTPSPort == 0 {
+		return at.Port
+	}
+	return e.cfg.PublicHTTPSPort
+}
+
+// listen opens the sockets. Viewers who come before Run wait.
+func (e *Edge) listen() error {
+	for _, l := range []struct {
+		what, addr string
+		to         *net.Listener
+	}{
+		{"viewers by HTTP", e.cfg.HTTPListen, &e.clear},
+		{"viewers by HTTPS", e.cfg.HTTPSListen, &e.secure},
+		{"admin pages", e.cfg.AdminListen, &e.admin},
+	} {
+		opened, err := net.Listen("tcp", l.addr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.what, err)
+		}
+		*l.to = opened
+		e.closers = append(e.closers, func() error {
+			if err := opened.Close(); !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil // by the part that served it
+		})
+	}
+	return nil
+}
+
+// dial makes the client of etcd; it connects when etcd is there.
+func (e *Edge) dial() error {
+	e.etcd = e.cfg.Etcd
+	if e.etcd != nil {
+		return nil
+	}
+	client, err := etcd.Dial(e.cfg.EtcdEndpoints)
+	if err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	e.etcd = client
+	e.closers = append(e.closers, client.Close)
+	return nil
+}
+
+func (e *Edge) close() error {
+	var errs []error
+	for i := len(e.closers) - 1; i >= 0; i-- {
+		errs = append(errs, e.closers[i]())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package debug shows an operator what an edge serves and why: /debug/config tells
+// where the configuration comes from, and /debug/key takes a URL apart by the same
+// pure functions as a request. It changes nothing and asks nobody.
+package debug
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
+	"github.com/seafront-cdn/seafront/services/edge/internal/store"
+)
+
+// Config is what the pages show.
+type Config struct {
+	// Edge and Pop are the names of the edge and its place; Build is its release.
+	Edge, Pop, Build string
+	Follower         *follow.Follower
+	Store            *store.Store
+	// Refused says why what was on disk at the start was not served; empty when it
+	// was, or when there was nothing.
+	Refused string
+}
+
+// Register adds the pages.
+func Register(mux *http.ServeMux, cfg Config) {
+	mux.HandleFunc("GET /debug/config", func(w http.ResponseWriter, _ *http.Request) {
+		show(w, http.StatusOK, cfg.overview(time.Now()))
+	})
+	mux.HandleFunc("GET /debug/key", func(w http.ResponseWriter, r *http.Request) {
+		q, err := ask(r.URL.Query())
+		if err != nil {
+			show(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+			return
+		}
+		show(w, http.StatusOK, explain(cfg.Follower.Current(), cfg.Store, q, time.Now()))
+	})
+}
+
+// overview is the page /debug/config.
+type overview struct {
+	Edge  string `json:"edge"`
+	Pop   string `json:"pop"`
+	Build string `json:"build"`
+
+	Loaded   bool    `json:"loaded"`
+	Revision int64   `json:"revision"`
+	Epoch    string  `json:"epoch"`
+	Source   string  `json:"source"`
+	Age      float64 `json:"age_seconds"` // since it came into service
+
+	Connected  bool     `json:"connected"`
+	ContactAge *float64 `json:"contact_age_seconds"` // null: etcd was not reached in this run
+	Edges      int      `json:"registered_edges"`
+
+	Counts      map[keys.Collection]int `json:"counts"`
+	Rejections  []rejection             `json:"rejections"`
+	DiskRefused string                  `json:"disk_refused,omitempty"`
+}
+
+type rejection struct {
+	Resource string `json:"resource"`
+	Revision int64  `json:"revision"`
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+}
+
+func (c Config) overview(now time.Time) overview {
+	s, status := c.Follower.Current(), c.Follower.Status()
+	out := overview{
+		Edge: c.Edge, Pop: c.Pop, Build: c.Build,
+		Loaded: status.Loaded, Revision: s.Revision, Epoch: s.Epoch, Source: status.Source.String(),
+		Connected: status.Connected, Edges: status.Edges,
+		Counts: s.Counts(), Rejections: rejections(s), DiskRefused: c.Refused,
+	}
+	if status.Loaded {
+		out.Age = now.Sub(status.Since).Seconds()
+	}
+	if !status.Contact.IsZero() {
+		age := now.Sub(status.Contact).Seconds()
+		out.ContactAge = &age
+	}
+	return out
+}
+
+func rejections(s *snapshot.Snapshot) []rejection {
+	out := []rejection{}
+	for _, r := range s.Rejections() {
+		out = append(out, rejection(r))
+	}
+	return out
+}
+
+func show(w http.ResponseWriter, status int, page any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(page) // whoever asked has left
+}
