@@ -379,7 +379,7 @@ func TestApplySpans(t *testing.T) {
 		}
 		line := s.Name
 		for _, a := range s.Attributes {
-			line += fmt.Sprintf(" %s=%s", a.Key, a.Value.Emit())
+			line += fmt.Sprintf(" %s=%s", a.Key, a.Value.String())
 		}
 		got = append(got, line)
 		if s.EndTime.Before(s.StartTime) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -191,19 +192,19 @@ func FuzzCheckPages(f *testing.F) {
 const victimDir = "SEAFRONT_TEST_VICTIM_DIR"
 
 // victim keeps steps until it is killed, and says which are on disk.
-func victim(dir string) {
+func victim(dir string, out io.Writer) error {
 	s, _, _, err := Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+		return err
 	}
 	for i := int64(1); ; i++ {
 		s.Keep(Step{Point: at(i), Served: []snapshot.Change{put("a", i, fmt.Sprint(i)), put(fmt.Sprint("b", i%50), i, strings.Repeat("x", int(i%9000)))}})
 		if err := s.flush(); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
+			return err
 		}
-		fmt.Println(i)
+		if _, err := fmt.Fprintln(out, i); err != nil {
+			return err
+		}
 	}
 }
 

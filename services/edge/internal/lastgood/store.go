@@ -166,7 +166,7 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		err := s.flush()
 		if err != nil && !failed {
-			s.log.Error("last good configuration cannot be written", slog.String("file", s.path), slog.Any("error", err))
+			s.log.ErrorContext(ctx, "last good configuration cannot be written", slog.String("file", s.path), slog.Any("error", err))
 		}
 		failed = err != nil
 	}

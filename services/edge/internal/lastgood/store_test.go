@@ -23,7 +23,9 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
-		victim(dir)
+		if victim(dir, os.Stdout) != nil {
+			os.Exit(1)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -105,10 +105,10 @@ func New(cfg Config) (*Server, error) {
 // Run answers on both listeners, which it closes, until ctx ends. Then it takes no
 // more connections, finishes answers under way for the time of grace, and cuts the
 // rest.
-func (s *Server) Run(ctx context.Context, clear, secure net.Listener) error {
+func (s *Server) Run(ctx context.Context, plain, secure net.Listener) error {
 	defer s.guard.close()
 	g, ended := errgroup.WithContext(ctx)
-	g.Go(func() error { return served(clear, s.http.Serve(s.guard.listen(clear))) })
+	g.Go(func() error { return served(plain, s.http.Serve(s.guard.listen(plain))) })
 	g.Go(func() error { return served(secure, s.http.ServeTLS(s.guard.listen(secure), "", "")) })
 	g.Go(func() error { return s.cfg.Certificate.keep(ended, s.cfg.Log) })
 	g.Go(func() error {

@@ -61,12 +61,12 @@ func serve(t *testing.T, h handler, change ...func(*Config)) server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear, secure := listen(t), listen(t)
-	out := server{http: clear.Addr().String(), https: secure.Addr().String(), roots: x509.NewCertPool()}
+	plain, secure := listen(t), listen(t)
+	out := server{http: plain.Addr().String(), https: secure.Addr().String(), roots: x509.NewCertPool()}
 	out.roots.AddCert(cert.current.Load().Leaf)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, clear, secure) }()
+	go func() { done <- s.Run(ctx, plain, secure) }()
 	stopped := false
 	out.stop = func() {
 		cancel()
