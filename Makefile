@@ -28,7 +28,7 @@ up: $(BIN)/grpcurl programs ## run a whole CDN in one process, with a sample sit
 .PHONY: test
 test: $(BIN)/versitygw $(BIN)/grpcurl programs ## every test but the compose cluster
 	@echo "== unit tests, race detector on (1 of 2)"; go test -race -timeout 10m ./... ./proto/...
-	@echo "== end-to-end tests with the real programs (2 of 2)"; go test -timeout 10m ./test/...
+	@echo "== end-to-end tests with the real programs (2 of 2)"; go test -count 1 -timeout 10m ./test/...
 	@echo "== all tests passed"
 
 .PHONY: build
@@ -38,7 +38,7 @@ build: programs ## compile everything
 .PHONY: programs
 programs:
 	@echo "== building seafront, config, origin-registry, edge (minutes the first time)"; mkdir -p $(PROGRAMS)
-	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/ ./cmd/seafront ./services/config/cmd/config ./services/origin-registry/cmd/origin-registry ./services/edge/cmd/edge
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(PROGRAMS)/ ./cmd/seafront ./services/config/cmd/config ./services/origin-registry/cmd/origin-registry ./services/edge/cmd/edge
 
 .PHONY: bench
 bench: ## benchmarks: compile, match, key, hit, and propagation through a real etcd
@@ -63,7 +63,7 @@ check-generate: $(GENERATORS) ## fail when generated code is not what the protos
 lint: $(BIN)/buf $(BIN)/golangci-lint ## check protos and Go code
 	@echo "== buf lint"; buf lint
 	@echo "== gofmt"; out=$$(gofmt -s -l $$(git ls-files '*.go' | grep -v '^proto/gen/')); test -z "$$out" || { echo "$$out"; echo "run: make fix"; exit 1; }
-	@echo "== go vet"; go vet work; cd test && go vet -tags cluster ./...
+	@echo "== go vet"; go vet work && (cd test && go vet -tags cluster ./...)
 	@echo "== golangci-lint"; golangci-lint run ./cmd/... ./pkg/... ./services/...
 	@echo "== modules"; for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...) || { echo "run: make tidy"; exit 1; }; done
 

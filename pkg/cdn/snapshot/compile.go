@@ -42,6 +42,9 @@ func invalid(format string, args ...any) *Error {
 // acceptable refuses what this release would have to ignore: an enum number that
 // it does not know (C6.60) and a field that it does not build.
 func acceptable(m proto.Message) error {
+	if rules.Acceptable(m) {
+		return nil
+	}
 	if vs := rules.UnknownEnums(m); len(vs) > 0 {
 		return &Error{ReasonUnknownEnum, list(vs)}
 	}

@@ -53,7 +53,7 @@ func Run(ctx context.Context, c Config, out io.Writer) (err error) {
 		err = errors.Join(err, t.Shutdown(bound))
 	}()
 	store, err := embedded.Start(ctx, embedded.Config{
-		Dir: c.dir("etcd"), ClientAddr: c.EtcdClientListen, PeerAddr: c.EtcdPeerListen,
+		Dir: c.dir("etcd"), ClientAddr: c.EtcdClientListen, PeerAddr: c.EtcdPeerListen, Log: t.Log,
 	})
 	if err != nil {
 		return err
