@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 )
@@ -34,6 +35,8 @@ type Fill[H any] struct {
 	passed  func() // to be called when passing becomes true
 	// wanted: the fill goes on without readers.
 	wanted bool
+	// left is when the last reader left; zero while there is one.
+	left time.Time
 
 	chunks  [][]byte // each as long as it may become; the last one holds tail bytes
 	first   int      // how many chunks were dropped before them
@@ -99,6 +102,9 @@ func (f *Fill[H]) Copy(ctx context.Context, body io.Reader) (pieces [][]byte, wh
 			return nil, false, err
 		}
 		if err == nil {
+			if err := f.expire(); err != nil {
+				return nil, false, err
+			}
 			continue
 		}
 		if err != io.EOF { //nolint:errorlint // a wrapped EOF is not a clean end
@@ -291,10 +297,14 @@ func (f *Fill[H]) moved() {
 	}
 }
 
-// abandon ends a fill without readers that is not worth finishing. With both locks
-// held.
+// abandon ends a fill without readers that is not worth finishing, or any when the
+// Group is closed. With both locks held.
 func (f *Fill[H]) abandon() {
-	if len(f.readers) > 0 || f.ended || f.worth() {
+	if len(f.readers) > 0 || f.ended {
+		return
+	}
+	if f.worth() && !f.group.closed {
+		f.left = time.Now()
 		return
 	}
 	f.group.unlist(f)
@@ -308,6 +318,27 @@ func (f *Fill[H]) worth() bool {
 		return false
 	}
 	return f.wanted || f.size >= 0 && (2*f.length >= f.size || f.size-f.length < almost)
+}
+
+// expire ends a fill that goes on without readers for too long.
+func (f *Fill[H]) expire() error {
+	if !f.overdue() {
+		return nil
+	}
+	g := f.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !f.overdue() {
+		return nil // somebody has joined just now
+	}
+	g.unlist(f)
+	return errAbandoned
+}
+
+func (f *Fill[H]) overdue() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.left.IsZero() && time.Since(f.left) > unreadTime
 }
 
 func (f *Fill[H]) unread() bool {

@@ -349,9 +349,11 @@ func TestBytesOfAllFillsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4 * maxChunk
 		g := NewGroup[string](Config{MaxBytes: most})
-		passed := 0
+		var passed atomic.Int32
+		begin := make(chan struct{}) // a fill that is ahead may take all that there is
 		run := func() Run[string] {
-			return pour(Body{Size: -1, Shared: true, Keep: 1 << 20, Passed: func() { passed++ }}, &endless{left: 1 << 20})
+			pour := pour(Body{Size: -1, Shared: true, Keep: 1 << 20, Passed: func() { passed.Add(1) }}, &endless{left: 1 << 20})
+			return func(ctx context.Context, f *Fill[string]) error { <-begin; return pour(ctx, f) }
 		}
 		var readers []*Reader[string]
 		for range 4 {
@@ -364,6 +366,7 @@ func TestBytesOfAllFillsAreBounded(t *testing.T) {
 		if _, err := g.Alone(t.Context(), run()); !errors.Is(err, ErrFull) {
 			t.Errorf("design 3.9: a fifth fill: %v", err)
 		}
+		close(begin)
 		synctest.Wait()
 		if s := g.Stats(); s.Bytes > most {
 			t.Errorf("%d bytes held, bound %d", s.Bytes, most)
@@ -374,8 +377,8 @@ func TestBytesOfAllFillsAreBounded(t *testing.T) {
 			}
 		}
 		g.Close()
-		if passed == 0 || g.Stats() != (Stats{}) {
-			t.Errorf("passed %d, left over %+v", passed, g.Stats())
+		if passed.Load() == 0 || g.Stats() != (Stats{}) {
+			t.Errorf("passed %d, left over %+v", passed.Load(), g.Stats())
 		}
 	})
 }

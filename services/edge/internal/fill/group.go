@@ -5,7 +5,7 @@
 //
 // It promises: one fill per key at a time; bytes reach every reader as they come,
 // whatever the others do; a fill ends early only when nobody is left and it is not
-// worth finishing (D14.14); the bytes held by all fills together stay below a
+// worth finishing, or takes too long for that (D14.14); the bytes held by all fills together stay below a
 // bound. It knows no HTTP: what a head is, H, is the caller's, and so is the
 // decision what may be shared or stored.
 package fill
@@ -16,6 +16,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 )
@@ -34,6 +35,9 @@ const (
 	// almost is the remainder for which a fill is finished although nobody is left
 	// (D14.14).
 	almost = 1 << 20
+	// unreadTime is how long a fill may go on without readers: an origin that sends
+	// little by little must not be held by viewers that have left.
+	unreadTime = time.Minute
 )
 
 // The ways in which a reader gets no answer, or no whole one.
@@ -60,7 +64,8 @@ type Config struct {
 	// that needs more than there is goes on without keeping its body. Default 256 MiB.
 	MaxBytes int64
 	// Window bounds what a fill that does not keep its body holds: a lone reader
-	// slows the origin down, one that lags behind others by more is cut. Default 4 MiB.
+	// slows the origin down, one that lags behind others by more is cut. At least
+	// 64 KiB; default 4 MiB.
 	Window int64
 }
 
@@ -86,7 +91,7 @@ type Group[H any] struct {
 func NewGroup[H any](cfg Config) *Group[H] {
 	return &Group[H]{
 		max:    cmp.Or(cfg.MaxBytes, DefaultMaxBytes),
-		window: cmp.Or(cfg.Window, DefaultWindow),
+		window: max(cmp.Or(cfg.Window, DefaultWindow), maxChunk), // who waits must never be cut
 		open:   make(map[cachekey.Key]*Fill[H]),
 		all:    make(map[*Fill[H]]struct{}),
 	}

@@ -28,6 +28,7 @@ func (f *Fill[H]) reader(leader bool) *Reader[H] {
 	defer f.mu.Unlock()
 	r := &Reader[H]{fill: f, leader: leader}
 	f.readers[r] = struct{}{}
+	f.left = time.Time{}
 	return r
 }
 

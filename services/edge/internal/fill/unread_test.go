@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fill
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// dripping is a body that gives a byte each second, without end unless ctx has one.
+type dripping struct{ ctx context.Context }
+
+func (d *dripping) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		p[0] = 'x'
+		return 1, nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
+}
+
+func drip(b Body) Run[string] {
+	return func(ctx context.Context, f *Fill[string]) error {
+		f.Begin("head", b)
+		_, _, err := f.Copy(ctx, &dripping{ctx})
+		return err
+	}
+}
+
+// TestUnreadFillsEnd: a viewer that needs no more must not leave an origin request
+// behind that never ends: each holds one of the origin's slots.
+func TestUnreadFillsEnd(t *testing.T) {
+	for name, b := range map[string]Body{
+		"D14.14: a viewer that had enough, length unknown":  {Size: -1, Shared: true, Keep: 1 << 20},
+		"D14.14: a viewer that had enough, length known":    {Size: 1 << 19, Shared: true, Keep: 1 << 20},
+		"D14.14: a viewer that had enough, others may come": {Size: -1, Shared: true, Keep: 1 << 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewGroup[string](Config{})
+				defer g.Close()
+				r := join(t, g, drip(b))
+				if _, err := r.Head(t.Context(), 0); err != nil {
+					t.Fatal(err)
+				}
+				r.Release()
+				time.Sleep(unreadTime - 2*time.Second)
+				if g.Stats().Fills != 1 {
+					t.Error("ended too early")
+				}
+				// A new reader makes it wanted again, from the time it leaves.
+				join(t, g, nil).Release()
+				time.Sleep(unreadTime - 2*time.Second)
+				if g.Stats().Fills != 1 {
+					t.Error("ended too early after another reader")
+				}
+				time.Sleep(4 * time.Second)
+				if s := g.Stats(); s != (Stats{}) {
+					t.Errorf("still under way without a reader: %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// TestCloseEndsWithTheReaders: whatever a fill is worth, Close does not wait for the
+// origin once the last reader is gone.
+func TestCloseEndsWithTheReaders(t *testing.T) {
+	for name, leave := range map[string]func(*Reader[string]){
+		"closed": (*Reader[string]).Close, "released": (*Reader[string]).Release,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewGroup[string](Config{})
+				began := time.Now()
+				r := join(t, g, drip(Body{Size: 1 << 10, Shared: true, Keep: 1 << 20}))
+				if _, err := r.Head(t.Context(), 0); err != nil {
+					t.Fatal(err)
+				}
+				closed := make(chan struct{})
+				go func() { g.Close(); close(closed) }()
+				synctest.Wait()
+				leave(r)
+				<-closed
+				if d := time.Since(began); d != 0 {
+					t.Errorf("Close waited %v for an origin that nobody waits for", d)
+				}
+			})
+		})
+	}
+}
