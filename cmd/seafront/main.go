@@ -87,7 +87,7 @@ func (c *sampleCommand) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("sample origin: %w", err)
 	}
-	fmt.Fprintf(out, "sample site on http://%s/\n", l.Addr())
+	_, _ = fmt.Fprintf(out, "sample site on http://%s/\n", l.Addr())
 	return site.Serve(ctx, l)
 }
 

@@ -53,6 +53,8 @@ type Config struct {
 	OriginQueue        int           `help:"Requests that may wait for one origin; one more gets 503." name:"origin-queue" default:"1000" env:"SEAFRONT_ORIGIN_QUEUE" placeholder:"N"`
 	OriginQueueTimeout time.Duration `help:"Time that a request may wait for its origin." name:"origin-queue-timeout" default:"10s" env:"SEAFRONT_ORIGIN_QUEUE_TIMEOUT" placeholder:"TIME"`
 
+	Resolver string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
+
 	TrustedTraceNetworks []netip.Prefix `help:"Networks, as prefixes, whose own trace context is continued. For all other viewers it is a link." name:"trusted-trace-networks" env:"SEAFRONT_TRUSTED_TRACE_NETWORKS" placeholder:"PREFIX"`
 
 	// Version is the release, for the status.

@@ -95,6 +95,7 @@ func (e *Edge) wire() error {
 	objects := store.Open(cfg.CacheBytes)
 	origins := origin.NewClient(origin.Config{
 		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
+		Resolver: cfg.resolver(),
 	})
 	e.closers = append(e.closers, func() error { origins.Close(); return nil })
 	answers, err := pipeline.New(pipeline.Config{

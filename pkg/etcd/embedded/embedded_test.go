@@ -154,7 +154,7 @@ func TestErrorsAreLogged(t *testing.T) {
 	etcd.Error("disk full", zap.String("path", "/d"))
 	closing.Store(true)
 	etcd.Error("listener closed")
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="etcd: disk full" etcd="map[id:7 path:/d]"`) {
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg=etcd message="disk full" fields="map[id:7 path:/d]"`) {
 		t.Errorf("logged:\n%s", got)
 	}
 }

@@ -52,7 +52,7 @@ func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for _, f := range append(slices.Clip(b.fields), fields...) {
 		f.AddTo(values)
 	}
-	b.to.LogAttrs(context.Background(), slog.LevelError, "etcd: "+e.Message, slog.Any("etcd", values.Fields))
+	b.to.LogAttrs(context.Background(), slog.LevelError, "etcd", slog.String("message", e.Message), slog.Any("fields", values.Fields))
 	return nil
 }
 

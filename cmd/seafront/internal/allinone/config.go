@@ -29,6 +29,7 @@ type Config struct {
 	EdgeID     string `help:"Name of the edge." name:"edge-id" default:"edge-1" env:"SEAFRONT_EDGE_ID" placeholder:"NAME"`
 	Pop        string `help:"Point of presence of the edge." default:"LOC1" env:"SEAFRONT_EDGE_POP" placeholder:"POP"`
 	CacheBytes int64  `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES" placeholder:"BYTES"`
+	Resolver   string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
 	ReadyFile  string `help:"File to write all addresses to, as JSON, once everything answers." name:"ready-file" type:"path" env:"SEAFRONT_READY_FILE" placeholder:"FILE"`
 
 	// Version is the release, for logs and status.

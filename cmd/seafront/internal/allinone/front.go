@@ -16,6 +16,6 @@ func newEdge(c Config, t *telemetry.Telemetry, client *clientv3.Client) (*edge.E
 		Etcd: client, DataDir: c.dir("edge"), Telemetry: t,
 		HTTPListen: c.HTTPListen, HTTPSListen: c.HTTPSListen, AdminListen: c.AdminListen,
 		PublicHTTPSPort: c.PublicHTTPSPort, BaseDomain: c.BaseDomain, Brand: c.Brand,
-		CacheBytes: c.CacheBytes,
+		CacheBytes: c.CacheBytes, Resolver: c.Resolver,
 	})
 }

@@ -29,7 +29,7 @@ type addresses struct {
 
 // greet tells a person what runs and what to try next.
 func greet(out io.Writer, c Config, a addresses, d *configv1.Distribution, took time.Duration) {
-	p := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	p("")
 	p("Seafront is up (%d ms). Data is in %s; Ctrl-C ends it.", took.Milliseconds(), c.Data)
 	p("")
