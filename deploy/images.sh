@@ -25,12 +25,19 @@ if [[ -n ${SEAFRONT_NO_DOCKER:-} ]]; then
   exit 0
 fi
 
+# The legacy builder complains about its age each time: shown only with a failure.
+complaints=$(mktemp)
+trap 'rm -f "$complaints"' EXIT
+
 # build FILE IMAGE ARGUMENTS...
 build() {
   local file=$1 image=$2
   shift 2
   echo "== image $image"
-  docker build --quiet --file "deploy/docker/$file" --tag "$image" "$@" . >/dev/null
+  docker build --quiet --file "deploy/docker/$file" --tag "$image" "$@" . >/dev/null 2>"$complaints" || {
+    cat "$complaints" >&2
+    return 1
+  }
 }
 for service in config origin-registry edge seafront; do
   build Dockerfile "$registry/$service:$version" --build-arg "SERVICE=$service"

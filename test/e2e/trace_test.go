@@ -89,7 +89,7 @@ func TestTraceOfAnUpdate(t *testing.T) {
 	f.api.Watch(t, d.GetName(), deployTimeout)
 	const update, resolve = "seafront.config.v1.DistributionService/UpdateDistribution", "seafront.origin.v1.OriginService/ResolveOrigins"
 	tree := f.sink.Await(t, id, traceTimeout, func(tree *otlp.Tree) bool {
-		return len(tree.All("apply")) >= len(f.edges) && len(tree.All(update)) > 0
+		return len(tree.All("apply")) >= len(f.edges) && len(tree.All(update)) > 0 && len(tree.All(resolve)) == 2
 	})
 	t.Logf("an update through %d edges:\n%s", len(f.edges), tree)
 	if len(tree.Roots) != 1 || tree.Roots[0].Name != update || tree.Roots[0].Service != "seafront-config" {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -91,7 +92,7 @@ func (c *Client) Get(t testing.TB, name string) *configv1.Distribution {
 }
 
 // Update reads a distribution, lets change edit its configuration, and writes the
-// fields below config that paths name. ctx may carry a trace.
+// fields below config that paths name. ctx may carry a trace for the update.
 func (c *Client) Update(ctx context.Context, t testing.TB, name string, change func(*configv1.DistributionConfig), paths ...string) *configv1.Distribution {
 	t.Helper()
 	d, err := c.TryUpdate(ctx, name, change, paths...)
@@ -105,7 +106,8 @@ func (c *Client) Update(ctx context.Context, t testing.TB, name string, change f
 func (c *Client) TryUpdate(ctx context.Context, name string, change func(*configv1.DistributionConfig), paths ...string) (*configv1.Distribution, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	have, err := c.Distributions.GetDistribution(ctx, &configv1.GetDistributionRequest{Name: name})
+	apart := metadata.NewOutgoingContext(ctx, nil) // the trace is that of the update alone
+	have, err := c.Distributions.GetDistribution(apart, &configv1.GetDistributionRequest{Name: name})
 	if err != nil {
 		return nil, err
 	}
