@@ -145,6 +145,11 @@ func (t *Telemetry) startTraces(ctx context.Context, who *resource.Resource) err
 	return nil
 }
 
+// Exports says whether spans can go anywhere. Where they cannot, a hot path need not
+// make any. A Telemetry that was not made by Start has a Tracer of its maker's, which
+// counts.
+func (t *Telemetry) Exports() bool { return t.out != nil || t.spans == nil }
+
 // Shutdown sends what is left to send and stops. It ends when ctx does, and within
 // 5 s in any case; spans that could not be sent by then are lost, which is logged and
 // is no error. Later calls do nothing.

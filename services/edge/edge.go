@@ -18,10 +18,12 @@ import (
 	"sync/atomic"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/telemetry"
 	"github.com/seafront-cdn/seafront/services/edge/internal/debug"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
@@ -101,7 +103,7 @@ func (e *Edge) wire() error {
 	answers, err := pipeline.New(pipeline.Config{
 		Snapshots: e.follower, Store: objects, Origins: origins, Brand: words, Pop: cfg.Pop,
 		PublicHTTPSPort: e.publicHTTPSPort(), MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes,
-		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: t.Tracer, Meter: t.Meter,
+		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: requestTracer(t), Meter: t.Meter,
 	})
 	if err != nil {
 		return err
@@ -117,6 +119,14 @@ func (e *Edge) wire() error {
 		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: objects, Refused: refused,
 	})
 	return err
+}
+
+// requestTracer is nil where spans go nowhere: then a request has no cost of them.
+func requestTracer(t *telemetry.Telemetry) trace.TracerProvider {
+	if !t.Exports() {
+		return nil
+	}
+	return t.Tracer
 }
 
 // Run serves until ctx ends or a part fails. Then, in this order: the edge is no

@@ -47,13 +47,13 @@ func (s *Server) CreateDistribution(ctx context.Context, req *configv1.CreateDis
 // create is one attempt to write d, which is valid by itself. again says that it
 // failed for a reason that may have passed.
 func (s *Server) create(ctx context.Context, d *configv1.Distribution) (made *stored, warnings []string, again bool, err error) {
-	deps, err := s.checkReferences(ctx, d)
-	if err != nil {
-		return nil, nil, false, err
-	}
 	id, label, now := keys.NewDistributionID(), keys.NewLabel(), timestamppb.Now()
 	d.Name, d.Uid, d.DomainName = keys.Distributions.Name(id), uuid.NewString(), label+"."+s.baseDomain
 	d.CreateTime, d.UpdateTime = now, now
+	deps, err := s.checkReferences(ctx, d) // knows by domain_name what is our own (C5.12)
+	if err != nil {
+		return nil, nil, false, err
+	}
 	if err := compile(id, d); err != nil {
 		return nil, nil, false, err
 	}

@@ -92,3 +92,14 @@ func TestCloseEndsWithTheReaders(t *testing.T) {
 		})
 	}
 }
+
+// TestSmallWindow: who waits for more is never cut, whatever the window.
+func TestSmallWindow(t *testing.T) {
+	const size = 1 << 20
+	g := NewGroup[string](Config{Window: 1})
+	r := join(t, g, pour(Body{Size: -1, Shared: true}, &endless{left: size}))
+	if got, err := drain(t.Context(), r); err != nil || len(got) != size {
+		t.Errorf("design 3.9: a lone reader got %d bytes, %v", len(got), err)
+	}
+	g.Close()
+}

@@ -134,3 +134,16 @@ func ValidationFields(stored header.Fields) header.Fields {
 	}
 	return out
 }
+
+// Confirms says whether a 304 speaks of the stored answer that it was asked about
+// (RFC 9111 §4.3.4): an entity tag of its own must be the stored one. Weak marks do
+// not count, since they come and go on the way. What names no tag is taken at its
+// word.
+func Confirms(stored, notModified header.Fields) bool {
+	have, ok := stored.Lookup("ETag")
+	named, also := notModified.Lookup("ETag")
+	if !ok || !also {
+		return true
+	}
+	return strings.TrimPrefix(have, "W/") == strings.TrimPrefix(named, "W/")
+}

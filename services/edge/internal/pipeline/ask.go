@@ -29,6 +29,12 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 	ctx, span := p.startOrigin(ctx, &q, &req, validating)
 	defer span.End()
 	res, err := p.Origins.Fetch(ctx, &req)
+	if err == nil && validating && res.Status == 304 && !httpcache.Confirms(q.object.Header, res.Header) {
+		_ = res.Body.Close() // it has none
+		validating = false
+		req.Header = unconditional(req.Header)
+		res, err = p.Origins.Fetch(ctx, &req)
+	}
 	if err == nil {
 		defer func() { _ = res.Body.Close() }()
 		err = q.accept(res, validating)
@@ -41,7 +47,7 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 	case res.Status == 304 && validating:
 		p.refreshed(f, &q, res, from)
 		return nil
-	case res.Status >= 500 && mayServeStale(q.object, p.Now()):
+	case res.Status >= 500 && p.mayFallBack(&q):
 		p.fallBack(f, &q, &served{
 			attempts: res.Attempts, failure: "status " + strconv.Itoa(res.Status), span: from,
 		}, res.Status)
@@ -75,6 +81,12 @@ func (q *question) accept(res *origin.Response, validating bool) error {
 		}
 	}
 	return nil
+}
+
+// mayFallBack says whether there is an object to serve when the origin fails.
+func (p *Pipeline) mayFallBack(q *question) bool {
+	p.recall(q)
+	return mayServeStale(q.object, p.Now())
 }
 
 // pour gives an answer to the readers as it comes and stores it when it is whole

@@ -79,6 +79,9 @@ func (p *Pipeline) compose(x *visit) {
 		h = p.redirect(x, own)
 	default:
 		h = r.header.Clone(own)
+		if !x.rules.CookiesForwarded {
+			h.Del("Set-Cookie") // D17.6, also if it was stored under another policy
+		}
 	}
 	h.Add("Via", p.words.via)
 	h.Add("X-Cache", p.words.xcache[r.result])

@@ -50,6 +50,10 @@ func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 	if !ok {
 		return x.refuse(503, "The origin of this distribution is not available.")
 	}
+	if o.PathPrefix+x.behavior.Origin.Path != "" && climbs(x.path) {
+		// What lies beside the distribution's path or bucket is somebody else's.
+		return x.refuse(400, badRequest)
+	}
 	x.origin, x.rules.S3 = o.Name, o.S3
 	q := p.question(x, o)
 	a, err := p.await(ctx, x, q)

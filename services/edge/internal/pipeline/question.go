@@ -159,3 +159,35 @@ func (q *question) withValidators() (req origin.Request, validating bool) {
 	req.Header = slices.Concat(req.Header, fields)
 	return req, true
 }
+
+// unconditional returns a header without the fields of withValidators.
+func unconditional(h header.Fields) header.Fields {
+	out := h.Clone(0)
+	out.Del("If-None-Match")
+	out.Del("If-Modified-Since")
+	return out
+}
+
+// climbs says whether the dot segments of a path lead above its root, for an origin
+// that resolves them in any of the ways in use: dots, slashes and backslashes may be
+// percent-encoded, empty segments may or may not count, parameters may follow.
+func climbs(path string) bool {
+	if !strings.Contains(path, "..") && !strings.Contains(path, "%") {
+		return false
+	}
+	plain := strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/").Replace(path)
+	depth := 0
+	for segment := range strings.SplitSeq(plain, "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}

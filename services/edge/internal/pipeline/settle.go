@@ -46,9 +46,33 @@ func (p *Pipeline) keep(q *question, o *store.Object, pieces [][]byte) {
 		o.Header = o.Header.Clone(1) // readers have the other one
 		o.Header.Set("Content-Length", strconv.FormatInt(o.Size, 10))
 	}
-	p.Store.Put(o)
+	p.offer(o)
 	if q.replaces() && q.object.Key != o.Key {
 		p.Store.Replace(q.object, nil) // another class of Accept-Encoding
+	}
+}
+
+// offer stores o unless what is there has the better right to its place.
+func (p *Pipeline) offer(o *store.Object) {
+	at := p.Now()
+	p.Store.Offer(o, func(now *store.Object) bool { return stays(now, o, at) })
+}
+
+// stays says whether an answer that was stored while another request was under way
+// keeps its place against what that one brings: against an error while it may be used
+// (D13.21), against a marker while it is fresh, and against an answer that is older.
+func stays(now, next *store.Object, at time.Time) bool {
+	if now.HitForMiss || now.Status >= 500 {
+		return false
+	}
+	fresh := httpcache.State(spanOf(now), at) == httpcache.Fresh
+	switch {
+	case next.HitForMiss:
+		return fresh
+	case next.Status >= 500:
+		return fresh || mayServeStale(now, at)
+	default:
+		return fresh && now.ResponseTime.After(next.ResponseTime)
 	}
 }
 
@@ -78,7 +102,7 @@ func (p *Pipeline) forget(q *question, status int, shared bool) {
 	if q.replaces() && q.object.Key != q.fillKey() {
 		p.Store.Replace(q.object, nil)
 	}
-	p.Store.Put(&store.Object{
+	p.offer(&store.Object{
 		Key: q.fillKey(), HitForMiss: true, ResponseTime: p.Now(), Lifetime: lifetime, Retain: lifetime,
 		Revision: q.revision,
 	})
@@ -109,6 +133,13 @@ func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Res
 	}, fill.Body{Shared: a.Shareable})
 }
 
+// recall looks for an object to fall back on that has come since the lookup.
+func (p *Pipeline) recall(q *question) {
+	if q.object == nil && !q.rules.Disabled() {
+		q.object = p.find(q.name, q.class, q.request.Method, p.Now()).object
+	}
+}
+
 // fallBack answers with the stale object because asking about it failed, and lets the
 // origin rest for the error caching minimum of that status (D13.21).
 func (p *Pipeline) fallBack(f *fill.Fill[*served], q *question, a *served, status int) {
@@ -128,6 +159,7 @@ func (p *Pipeline) failed(
 	if ctx.Err() != nil || !errors.As(err, &e) {
 		return err // nobody waits, or this is no failure of the origin's
 	}
+	p.recall(q)
 	now := p.Now()
 	status := e.Status()
 	a := &served{attempts: e.Attempts, failure: e.Kind.String(), span: from}
@@ -143,8 +175,9 @@ func (p *Pipeline) failed(
 		Status: status, RequestTime: now, ResponseTime: now,
 	}, q.rules)
 	a.reason = judged.Reason
-	if judged.Storable && status >= 502 {
-		p.Store.Put(&store.Object{
+	// Too many requests at one moment say nothing about the next.
+	if judged.Storable && status >= 502 && e.Kind != origin.Overloaded {
+		p.offer(&store.Object{
 			Key: q.fillKey(), Status: status, Made: a.made, RequestTime: now, ResponseTime: now,
 			Lifetime: judged.Lifetime, Retain: judged.Retain, NoStaleOnError: true, Revision: q.revision,
 		})

@@ -102,7 +102,7 @@ func (x *visit) finish(span trace.Span, now time.Time) {
 func (x *visit) attributes() []attribute.KeyValue {
 	out := []attribute.KeyValue{
 		attribute.String("request_id", x.id),
-		attribute.String("method", x.req.Method),
+		attribute.String("method", clip(x.req.Method)),
 		attribute.String("host", clip(x.req.Host)),
 		attribute.String("path", clip(x.path)),
 		attribute.Int("status", x.answer.Status),

@@ -64,6 +64,23 @@ func (s *Store) Put(o *Object) bool {
 	return true
 }
 
+// Offer is Put unless what has the place says, in stays, that it stays: stays is
+// called with it, under a lock, so that nothing comes in between.
+func (s *Store) Offer(o *Object, stays func(now *Object) bool) {
+	s.objects.Compute(o.Key, func(now *Object, found bool) (*Object, otter.ComputeOp) {
+		switch {
+		case found && stays(now):
+			return now, otter.CancelOp
+		case o.Cost() <= s.MaxObject():
+			return o, otter.WriteOp
+		case found:
+			return nil, otter.InvalidateOp
+		default:
+			return nil, otter.CancelOp
+		}
+	})
+}
+
 // Replace puts next in the place of old, which has the same key, unless something
 // else has taken that place meanwhile: the outcome of asking about old must not
 // push a newer answer out. A nil next removes old.
