@@ -195,11 +195,11 @@ func TestKeysOfBuckets(t *testing.T) {
 	}
 	u := startUp(t, t.TempDir(), "--no-sample", "--resolver", dns.Start(t, s3Domain))
 	for _, tt := range []struct {
-		name   string
-		origin *originv1.OriginEndpoint
+		name, prefix string // prefix of targets at the store
+		origin       *originv1.OriginEndpoint
 	}{
-		{"path style", s3("http://"+store.Address, "odd", true)},
-		{"virtual-host style", s3("http://"+net.JoinHostPort(s3Domain, port), "odd", false)},
+		{"path style", "/odd/", s3("http://"+store.Address, "odd", true)},
+		{"virtual-host style", "/", s3("http://"+net.JoinHostPort(s3Domain, port), "odd", false)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := u.api.Create(t, tt.name, control.Site(inline(tt.origin)))
@@ -212,6 +212,10 @@ func TestKeysOfBuckets(t *testing.T) {
 						t.Errorf("%s: the answer is %.200q", key, got)
 					}
 				}
+				target := tt.prefix + bucket.Escape(key)
+				program.Await(t, "the key reached the store as it is", startTimeout, func(context.Context) error {
+					return store.Served(target)
+				})
 			}
 			if a := viewer.Get(t, u.at["http"], d.GetDomainName(), "/no-such-key"); a.Status != 403 && a.Status != 404 {
 				t.Errorf("a key that is not there: %d", a.Status)

@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,21 +43,21 @@ const startTimeout = 30 * time.Second
 // Store is a running object store.
 type Store struct {
 	// Address is where it listens.
-	Address string
-	dir     string
+	Address  string
+	dir, log string
 }
 
 // Start runs a store until the test ends. Virtual-host style is served for
 // {bucket}.{domain}.
 func Start(t testing.TB, domain string) *Store {
 	t.Helper()
-	s := &Store{Address: program.Address(t), dir: t.TempDir()}
+	s := &Store{Address: program.Address(t), dir: t.TempDir(), log: filepath.Join(t.TempDir(), "access.log")}
 	notes := t.TempDir() // metadata lies beside the files, not in them
 	p := program.Start(t, program.Spec{
 		Name: "versitygw", Path: program.Tool(t, "versitygw"),
 		Args: []string{
 			"--port", s.Address, "--access", accessKey, "--secret", secretKey, "--region", Region,
-			"--virtual-domain", domain, "--health", "/health", "--quiet", "--keep-alive",
+			"--virtual-domain", domain, "--health", "/health", "--quiet", "--keep-alive", "--access-log", s.log,
 			"posix", "--sidecar", notes, "--bucketlinks", s.dir,
 		},
 	})
@@ -89,6 +90,21 @@ func (s *Store) Publish(t testing.TB, bucket string) {
 func (s *Store) Put(t testing.TB, bucket, key string, body []byte) {
 	t.Helper()
 	s.put(t, "/"+bucket+"/"+Escape(key), "", body)
+}
+
+// Served returns nil when the store has answered a GET of the raw target with 200,
+// by its access log.
+func (s *Store) Served(target string) error {
+	b, err := os.ReadFile(s.log)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "s3_GetObject ") && strings.Contains(line, " "+target+" 200 ") {
+			return nil
+		}
+	}
+	return fmt.Errorf("no GET of %s in the log of the store:\n%s", target, b)
 }
 
 // put sends a signed PUT.
