@@ -162,3 +162,22 @@ func TestValidationFields(t *testing.T) {
 		})
 	}
 }
+
+func TestConfirms(t *testing.T) {
+	tag := func(v string) header.Fields { return header.Fields{{Name: "ETag", Value: v}} }
+	for _, tt := range []struct {
+		name          string
+		stored, fresh header.Fields
+		want          bool
+	}{
+		{"RFC 9111 4.3.4: the same tag", tag(`"1"`), tag(`"1"`), true},
+		{"RFC 9111 4.3.4: another tag", tag(`"1"`), tag(`"2"`), false},
+		{"weak on the way", tag(`"1"`), tag(`W/"1"`), true},
+		{"D14.6: a 304 without a tag", tag(`"1"`), nil, true},
+		{"D14.6: nothing stored to compare with", nil, tag(`"1"`), true},
+	} {
+		if got := Confirms(tt.stored, tt.fresh); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func TestOtherETag(t *testing.T) {
 		e.want("D14.6", e.get("/"), 200, "Miss", "two", 2)
 		e.want("D14.7: replaced", e.get("/"), 200, "Hit", "two", 0)
 		time.Sleep(2 * time.Second)
-		e.want("the same tag, now weak", e.get("/"), 200, "RefreshHit", "two", 1)
+		e.want("D14.6: the same tag", e.get("/"), 200, "RefreshHit", "two", 1)
 	})
 }
 

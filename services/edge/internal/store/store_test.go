@@ -91,3 +91,32 @@ func TestLimit(t *testing.T) {
 		t.Errorf("Stats = %+v", st)
 	}
 }
+
+func TestOffer(t *testing.T) {
+	s := Open(1 << 16)
+	var asked *Object
+	stays := func(answer bool) func(*Object) bool {
+		return func(now *Object) bool { asked = now; return answer }
+	}
+	first, second := &Object{Key: "k"}, &Object{Key: "k"}
+	s.Offer(first, stays(true))
+	if got, _ := s.Get("k"); got != first || asked != nil {
+		t.Error("a free place is not taken")
+	}
+	s.Offer(second, stays(true))
+	if got, _ := s.Get("k"); got != first || asked != first {
+		t.Error("what stays is gone")
+	}
+	s.Offer(second, stays(false))
+	if got, _ := s.Get("k"); got != second {
+		t.Error("what need not stay is still there")
+	}
+	s.Offer(&Object{Key: "k", Size: s.MaxObject()}, stays(false))
+	if _, ok := s.Get("k"); ok {
+		t.Error("an object that is too large leaves the one that it replaces")
+	}
+	s.Offer(&Object{Key: "other", Size: s.MaxObject()}, stays(false))
+	if s.Stats().Objects != 0 {
+		t.Error("an object that is too large is kept")
+	}
+}
