@@ -270,8 +270,12 @@ func (f *Fill[H]) charge(n int64) bool {
 	if !f.ended {
 		n = max(n, maxChunk)
 	}
+	most := f.group.max / 4 * 3
+	if f.passing {
+		most = f.group.max / 2
+	}
 	more := n - f.charged
-	if more > 0 && !f.group.take(more) {
+	if more > 0 && !f.group.take(more, most) {
 		return false
 	}
 	if more < 0 {

@@ -60,8 +60,11 @@ var (
 // Config holds the limits of a Group. Zero fields have the defaults named.
 type Config struct {
 	// MaxBytes bounds the body bytes that all fills hold. Each begins with a share
-	// of 64 KiB; a further fill for which there is none fails with ErrFull, and one
-	// that needs more than there is goes on without keeping its body. Default 256 MiB.
+	// of 64 KiB; a further fill for which there is none fails with ErrFull. More than
+	// that a fill gets only while less than three quarters are used, and to pass a
+	// body on without keeping it, half: so viewers that take nothing leave room for
+	// others. One that needs more than there is goes on without keeping its body.
+	// Default 256 MiB.
 	MaxBytes int64
 	// Window bounds what a fill that does not keep its body holds: a lone reader
 	// slows the origin down, one that lags behind others by more is cut. At least
@@ -130,7 +133,7 @@ func (g *Group[H]) start(ctx context.Context, run Run[H]) (*Fill[H], error) {
 	if g.closed {
 		return nil, ErrClosed
 	}
-	if !g.take(maxChunk) {
+	if !g.take(maxChunk, g.max) {
 		return nil, ErrFull
 	}
 	// Detached: others may wait for what this viewer's request brings (D14.12).
@@ -148,9 +151,9 @@ func (g *Group[H]) start(ctx context.Context, run Run[H]) (*Fill[H], error) {
 	return f, nil
 }
 
-// take charges n bytes unless the bound would be passed.
-func (g *Group[H]) take(n int64) bool {
-	if g.bytes.Add(n) <= g.max {
+// take charges n bytes unless all together would be more than most.
+func (g *Group[H]) take(n, most int64) bool {
+	if g.bytes.Add(n) <= most {
 		return true
 	}
 	g.bytes.Add(-n)

@@ -103,3 +103,43 @@ func TestSmallWindow(t *testing.T) {
 	}
 	g.Close()
 }
+
+// TestStoppedReadersLeaveRoom: viewers that take nothing of what is not kept cannot
+// use up what other fills need to begin and to be kept.
+func TestStoppedReadersLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup[string](Config{MaxBytes: 64 * maxChunk, Window: 16 * maxChunk})
+		var stopped []*Reader[string]
+		for range 8 {
+			r, err := g.Alone(t.Context(), pour(Body{Size: -1}, &endless{left: 1 << 30}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stopped = append(stopped, r)
+		}
+		synctest.Wait()
+		const size = 8 * maxChunk
+		kept := false
+		r, err := g.Alone(t.Context(), func(ctx context.Context, f *Fill[string]) (err error) {
+			f.Begin("head", Body{Size: size, Keep: size})
+			_, kept, err = f.Copy(ctx, &endless{left: size})
+			return err
+		})
+		if err != nil {
+			t.Fatalf("design 3.9: a fill beside stopped readers: %v, %+v", err, g.Stats())
+		}
+		if got, err := drain(t.Context(), r); err != nil || len(got) != size || !kept {
+			t.Errorf("design 3.9: got %d bytes, %v, kept %v", len(got), err, kept)
+		}
+		for _, r := range stopped {
+			if b, err := r.Next(t.Context()); err != nil || len(b) == 0 {
+				t.Errorf("a stopped reader goes on: %d bytes, %v", len(b), err)
+			}
+			r.Close()
+		}
+		g.Close()
+		if s := g.Stats(); s != (Stats{}) {
+			t.Errorf("left over: %+v", s)
+		}
+	})
+}
