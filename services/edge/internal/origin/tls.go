@@ -120,6 +120,7 @@ func verifyPeer(sent []*x509.Certificate, roots *x509.CertPool, names ...string)
 		return err
 	}
 	leaf := commonNamed(sent[0], chains)
+	err = errors.New("no name to be certified")
 	for _, name := range names {
 		if err = leaf.VerifyHostname(strings.TrimSuffix(name, ".")); err == nil {
 			return nil
