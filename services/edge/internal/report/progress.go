@@ -3,6 +3,7 @@
 package report
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -32,6 +33,17 @@ const (
 	// idleInterval is the time between writes that tell of a revision and nothing else.
 	idleInterval = 10 * time.Second
 )
+
+// turn is what each registered edge adds to the time that an acknowledgement waits.
+const turn = 50 * time.Microsecond
+
+// yield is how long to wait before an acknowledgement: with a hundred edges 5 to 10 ms.
+// A change wakes all edges at once, and etcd would be busy with the acknowledgements of
+// the first before the last have the change.
+func yield(edges int) time.Duration {
+	span := time.Duration(edges) * turn
+	return span + rand.N(max(span, 1))
+}
 
 // never is a time that does not come.
 const never = time.Duration(1<<63 - 1)

@@ -51,9 +51,10 @@ type Config struct {
 
 // Reporter writes identity and status. It is safe for concurrent use.
 type Reporter struct {
-	cfg  Config
-	boot string
-	wake chan struct{} // holds one token: progress has changed
+	cfg   Config
+	boot  string
+	yield func(edges int) time.Duration
+	wake  chan struct{} // holds one token: progress has changed
 
 	mu       sync.Mutex // guards progress
 	progress Progress
@@ -61,7 +62,7 @@ type Reporter struct {
 
 // New returns a Reporter with a new boot id. It starts nothing.
 func New(cfg Config) *Reporter {
-	return &Reporter{cfg: cfg, boot: uuid.NewString(), wake: make(chan struct{}, 1)}
+	return &Reporter{cfg: cfg, boot: uuid.NewString(), wake: make(chan struct{}, 1), yield: yield}
 }
 
 // Applied takes what the edge serves now. It does not wait.
@@ -176,14 +177,17 @@ func (r *Reporter) register(ctx context.Context) (join int64, err error) {
 // publish writes a status whenever there is something to tell, as often as allowed.
 func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int64, alive <-chan *clientv3.LeaseKeepAliveResponse) error {
 	var written Progress
-	var last time.Time
+	var last, due time.Time // due is zero when there is nothing to tell
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
-		if wait := pause(written, r.current(), join); wait != never {
-			timer.Reset(wait - time.Since(last))
-		} else {
+		now := r.current()
+		if wait := pause(written, now, join); wait == never {
+			due = time.Time{}
 			timer.Stop()
+		} else {
+			due = soonest(due, last.Add(wait), time.Now().Add(r.yield(now.Edges)))
+			timer.Reset(time.Until(due))
 		}
 		select {
 		case <-ctx.Done():
@@ -195,7 +199,7 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 		case <-r.wake:
 		case <-timer.C:
 			p := r.current()
-			last = time.Now()
+			last, due = time.Now(), time.Time{}
 			err := r.write(ctx, lease, r.status(p, join, last))
 			if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 				return errLeaseLost
@@ -207,6 +211,19 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 			}
 		}
 	}
+}
+
+// soonest is when a write goes: not before the pace allows and others had their turn,
+// and never later than was decided before.
+func soonest(due, pace, turn time.Time) time.Time {
+	at := pace
+	if turn.After(at) {
+		at = turn
+	}
+	if !due.IsZero() && due.Before(at) {
+		return due
+	}
+	return at
 }
 
 func (r *Reporter) write(ctx context.Context, lease clientv3.LeaseID, s *edgev1.EdgeStatus) error {

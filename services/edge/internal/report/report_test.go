@@ -234,6 +234,7 @@ func TestPacing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{began: time.Now()}
 		r := reporter(&clientv3.Client{KV: m, Lease: m}, "e")
+		r.yield = func(int) time.Duration { return 0 }
 		stop := run(t, r)
 		time.Sleep(time.Second) // nothing is loaded
 		for i := range int64(10) {
@@ -252,6 +253,27 @@ func TestPacing(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, m.writes); diff != "" {
 			t.Errorf("design 3.4, C8.68: times of status writes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A change wakes all edges at once; a stream of changes must not put the
+// acknowledgement off for ever.
+func TestAcknowledgementsGiveWayButNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{began: time.Now()}
+		r := reporter(&clientv3.Client{KV: m, Lease: m}, "e")
+		stop := run(t, r)
+		for i := range int64(1000) { // one each millisecond, and 100 edges
+			r.Applied(at(i+1, i+1, 100))
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		if len(m.writes) < 3 || len(m.writes) > 5 {
+			t.Errorf("design 3.4: %d writes in a second, want about 4: %v", len(m.writes), m.writes)
+		}
+		if first := m.writes[0]; first < 5*time.Millisecond || first > 11*time.Millisecond {
+			t.Errorf("first acknowledgement after %v, want 5 to 10 ms", first)
 		}
 	})
 }
