@@ -24,34 +24,34 @@ import (
 // zero value of each field that has a default means that default.
 type Config struct {
 	ID        string   `help:"Name of this edge; the same one after a restart. Empty is the host name." name:"id" env:"SEAFRONT_EDGE_ID" placeholder:"NAME"`
-	Pop       string   `help:"Point of presence that the edge stands in." default:"LOC1" env:"SEAFRONT_EDGE_POP" placeholder:"POP"`
+	Pop       string   `help:"Point of presence that the edge stands in." default:"LOC1" env:"SEAFRONT_EDGE_POP"`
 	Advertise []string `help:"Addresses, host:port, under which viewers reach this edge. Empty: those that it listens on." env:"SEAFRONT_EDGE_ADVERTISE" placeholder:"ADDR"`
 
-	EtcdEndpoints []string `help:"Addresses of etcd. The edge starts and serves without it." name:"etcd-endpoints" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS" placeholder:"ADDR"`
-	DataDir       string   `help:"Directory for the last good configuration and the default certificate." name:"data" default:".seafront/edge" type:"path" env:"SEAFRONT_DATA" placeholder:"DIR"`
+	EtcdEndpoints []string `help:"Addresses of etcd. The edge starts and serves without it." name:"etcd-endpoints" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
+	DataDir       string   `help:"Directory for the last good configuration and the default certificate." name:"data" default:".seafront/edge" type:"path" env:"SEAFRONT_DATA"`
 
-	HTTPListen      string `help:"Address for viewers by HTTP." name:"http-listen" default:"127.0.0.1:8080" env:"SEAFRONT_HTTP_LISTEN" placeholder:"ADDR"`
-	HTTPSListen     string `help:"Address for viewers by HTTPS." name:"https-listen" default:"127.0.0.1:8443" env:"SEAFRONT_HTTPS_LISTEN" placeholder:"ADDR"`
-	PublicHTTPSPort int    `help:"Port that redirects to HTTPS name. 0 is the port of --https-listen." name:"public-https-port" default:"0" env:"SEAFRONT_PUBLIC_HTTPS_PORT" placeholder:"PORT"`
-	AdminListen     string `help:"Address of metrics, health and debug pages. Not for strangers." name:"admin-listen" default:"127.0.0.1:7480" env:"SEAFRONT_ADMIN_LISTEN" placeholder:"ADDR"`
-	BaseDomain      string `help:"Domain of generated host names, for the default certificate." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN" placeholder:"DOMAIN"`
+	HTTPListen      string `help:"Address for viewers by HTTP." name:"http-listen" default:"127.0.0.1:8080" env:"SEAFRONT_HTTP_LISTEN"`
+	HTTPSListen     string `help:"Address for viewers by HTTPS." name:"https-listen" default:"127.0.0.1:8443" env:"SEAFRONT_HTTPS_LISTEN"`
+	PublicHTTPSPort int    `help:"Port that redirects to HTTPS name. 0 is the port of --https-listen." name:"public-https-port" default:"0" env:"SEAFRONT_PUBLIC_HTTPS_PORT"`
+	AdminListen     string `help:"Address of metrics, health and debug pages. Not for strangers." name:"admin-listen" default:"127.0.0.1:7480" env:"SEAFRONT_ADMIN_LISTEN"`
+	BaseDomain      string `help:"Domain of generated host names, for the default certificate." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
 	Brand           string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`
 
-	CacheBytes   int64 `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES" placeholder:"BYTES"`
-	MaxFillBytes int64 `help:"Bytes that all origin responses under way may hold in memory." name:"max-fill-bytes" default:"268435456" env:"SEAFRONT_MAX_FILL_BYTES" placeholder:"BYTES"`
+	CacheBytes   int64 `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
+	MaxFillBytes int64 `help:"Bytes that all origin responses under way may hold in memory." name:"max-fill-bytes" default:"268435456" env:"SEAFRONT_MAX_FILL_BYTES"`
 
-	MaxConnections int           `help:"Viewer connections in all; one more is closed at once." name:"max-connections" default:"100000" env:"SEAFRONT_MAX_CONNECTIONS" placeholder:"N"`
-	MaxPerAddress  int           `help:"Viewer connections from one IPv4 address or IPv6 /64." name:"max-connections-per-address" default:"10000" env:"SEAFRONT_MAX_CONNECTIONS_PER_ADDRESS" placeholder:"N"`
-	MaxHeaderBytes int           `help:"Length of request line and header in bytes, up to 61440; longer ones get 494." name:"max-header-bytes" default:"32768" env:"SEAFRONT_MAX_HEADER_BYTES" placeholder:"BYTES"`
-	MaxURLBytes    int           `help:"Length of a URL in bytes; longer ones get 414." name:"max-url-bytes" default:"8192" env:"SEAFRONT_MAX_URL_BYTES" placeholder:"BYTES"`
-	HeaderTimeout  time.Duration `help:"Time for a TLS handshake and for the head of a request." name:"header-timeout" default:"10s" env:"SEAFRONT_HEADER_TIMEOUT" placeholder:"TIME"`
-	IdleTimeout    time.Duration `help:"Time that an idle viewer connection is kept." name:"idle-timeout" default:"30s" env:"SEAFRONT_IDLE_TIMEOUT" placeholder:"TIME"`
-	StallTimeout   time.Duration `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT" placeholder:"TIME"`
-	DrainGrace     time.Duration `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE" placeholder:"TIME"`
+	MaxConnections int           `help:"Viewer connections in all; one more is closed at once." name:"max-connections" default:"100000" env:"SEAFRONT_MAX_CONNECTIONS"`
+	MaxPerAddress  int           `help:"Viewer connections from one IPv4 address or IPv6 /64." name:"max-connections-per-address" default:"10000" env:"SEAFRONT_MAX_CONNECTIONS_PER_ADDRESS"`
+	MaxHeaderBytes int           `help:"Length of request line and header in bytes, up to 61440; longer ones get 494." name:"max-header-bytes" default:"32768" env:"SEAFRONT_MAX_HEADER_BYTES"`
+	MaxURLBytes    int           `help:"Length of a URL in bytes; longer ones get 414." name:"max-url-bytes" default:"8192" env:"SEAFRONT_MAX_URL_BYTES"`
+	HeaderTimeout  time.Duration `help:"Time for a TLS handshake and for the head of a request." name:"header-timeout" default:"10s" env:"SEAFRONT_HEADER_TIMEOUT"`
+	IdleTimeout    time.Duration `help:"Time that an idle viewer connection is kept." name:"idle-timeout" default:"30s" env:"SEAFRONT_IDLE_TIMEOUT"`
+	StallTimeout   time.Duration `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT"`
+	DrainGrace     time.Duration `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE"`
 
-	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY" placeholder:"N"`
-	OriginQueue        int           `help:"Requests that may wait for one origin; one more gets 503." name:"origin-queue" default:"1000" env:"SEAFRONT_ORIGIN_QUEUE" placeholder:"N"`
-	OriginQueueTimeout time.Duration `help:"Time that a request may wait for its origin." name:"origin-queue-timeout" default:"10s" env:"SEAFRONT_ORIGIN_QUEUE_TIMEOUT" placeholder:"TIME"`
+	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY"`
+	OriginQueue        int           `help:"Requests that may wait for one origin; one more gets 503." name:"origin-queue" default:"1000" env:"SEAFRONT_ORIGIN_QUEUE"`
+	OriginQueueTimeout time.Duration `help:"Time that a request may wait for its origin." name:"origin-queue-timeout" default:"10s" env:"SEAFRONT_ORIGIN_QUEUE_TIMEOUT"`
 
 	Resolver string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
 

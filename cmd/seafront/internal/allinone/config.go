@@ -11,24 +11,24 @@ import (
 
 // Config is what `seafront up` can be told. Its tags are the flags.
 type Config struct {
-	Data     string `help:"Directory for everything that is kept: store, edge, sample site." default:".seafront" type:"path" env:"SEAFRONT_DATA" placeholder:"DIR"`
+	Data     string `help:"Directory for everything that is kept: store, edge, sample site." default:".seafront" type:"path" env:"SEAFRONT_DATA"`
 	LogLevel string `help:"Least severe log line to print: debug, info, warn or error. Viewer requests are info." default:"warn" enum:"debug,info,warn,error" env:"SEAFRONT_LOG_LEVEL"`
 
-	GRPCListen       string `help:"Address of the gRPC API, all services." name:"grpc-listen" default:"127.0.0.1:7400" env:"SEAFRONT_GRPC_LISTEN" placeholder:"ADDR"`
-	HTTPListen       string `help:"Address for viewers by HTTP." name:"http-listen" default:"127.0.0.1:8080" env:"SEAFRONT_HTTP_LISTEN" placeholder:"ADDR"`
-	HTTPSListen      string `help:"Address for viewers by HTTPS, with a self-signed certificate that is made at the first start." name:"https-listen" default:"127.0.0.1:8443" env:"SEAFRONT_HTTPS_LISTEN" placeholder:"ADDR"`
-	PublicHTTPSPort  int    `help:"Port that redirects to HTTPS name. 0 is the port of --https-listen." name:"public-https-port" default:"0" env:"SEAFRONT_PUBLIC_HTTPS_PORT" placeholder:"PORT"`
-	AdminListen      string `help:"Address of metrics, health and debug pages." name:"admin-listen" default:"127.0.0.1:7480" env:"SEAFRONT_ADMIN_LISTEN" placeholder:"ADDR"`
-	EtcdClientListen string `help:"Address of the embedded etcd for etcdctl." name:"etcd-client-listen" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_CLIENT_LISTEN" placeholder:"ADDR"`
-	EtcdPeerListen   string `help:"Address of the embedded etcd for peers, of which there are none." name:"etcd-peer-listen" default:"127.0.0.1:7421" env:"SEAFRONT_ETCD_PEER_LISTEN" placeholder:"ADDR"`
-	SampleListen     string `help:"Address of the sample origin." name:"sample-listen" default:"127.0.0.1:7490" env:"SEAFRONT_SAMPLE_LISTEN" placeholder:"ADDR"`
+	GRPCListen       string `help:"Address of the gRPC API, all services." name:"grpc-listen" default:"127.0.0.1:7400" env:"SEAFRONT_GRPC_LISTEN"`
+	HTTPListen       string `help:"Address for viewers by HTTP." name:"http-listen" default:"127.0.0.1:8080" env:"SEAFRONT_HTTP_LISTEN"`
+	HTTPSListen      string `help:"Address for viewers by HTTPS, with a self-signed certificate that is made at the first start." name:"https-listen" default:"127.0.0.1:8443" env:"SEAFRONT_HTTPS_LISTEN"`
+	PublicHTTPSPort  int    `help:"Port that redirects to HTTPS name. 0 is the port of --https-listen." name:"public-https-port" default:"0" env:"SEAFRONT_PUBLIC_HTTPS_PORT"`
+	AdminListen      string `help:"Address of metrics, health and debug pages." name:"admin-listen" default:"127.0.0.1:7480" env:"SEAFRONT_ADMIN_LISTEN"`
+	EtcdClientListen string `help:"Address of the embedded etcd for etcdctl." name:"etcd-client-listen" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_CLIENT_LISTEN"`
+	EtcdPeerListen   string `help:"Address of the embedded etcd for peers, of which there are none." name:"etcd-peer-listen" default:"127.0.0.1:7421" env:"SEAFRONT_ETCD_PEER_LISTEN"`
+	SampleListen     string `help:"Address of the sample origin." name:"sample-listen" default:"127.0.0.1:7490" env:"SEAFRONT_SAMPLE_LISTEN"`
 	Sample           bool   `help:"Serve a sample site and make a distribution for it." default:"true" negatable:"" env:"SEAFRONT_SAMPLE"`
 
-	BaseDomain string `help:"Domain of generated host names. Names below localhost reach this machine without DNS." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN" placeholder:"DOMAIN"`
+	BaseDomain string `help:"Domain of generated host names. Names below localhost reach this machine without DNS." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
 	Brand      string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`
-	EdgeID     string `help:"Name of the edge." name:"edge-id" default:"edge-1" env:"SEAFRONT_EDGE_ID" placeholder:"NAME"`
-	Pop        string `help:"Point of presence of the edge." default:"LOC1" env:"SEAFRONT_EDGE_POP" placeholder:"POP"`
-	CacheBytes int64  `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES" placeholder:"BYTES"`
+	EdgeID     string `help:"Name of the edge." name:"edge-id" default:"edge-1" env:"SEAFRONT_EDGE_ID"`
+	Pop        string `help:"Point of presence of the edge." default:"LOC1" env:"SEAFRONT_EDGE_POP"`
+	CacheBytes int64  `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
 	Resolver   string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
 	ReadyFile  string `help:"File to write all addresses to, as JSON, once everything answers." name:"ready-file" type:"path" env:"SEAFRONT_READY_FILE" placeholder:"FILE"`
 
