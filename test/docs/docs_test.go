@@ -121,11 +121,11 @@ func start(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready.json")
-	const any = "127.0.0.1:0"
+	const free = "127.0.0.1:0"
 	cmd := exec.Command(filepath.Join(environment(t, "SEAFRONT_PROGRAMS"), "seafront"), "up",
 		"--data", filepath.Join(dir, "data"), "--ready-file", ready,
-		"--grpc-listen", any, "--http-listen", any, "--https-listen", any, "--admin-listen", any,
-		"--etcd-client-listen", any, "--etcd-peer-listen", any, "--sample-listen", any)
+		"--grpc-listen", free, "--http-listen", free, "--https-listen", free, "--admin-listen", free,
+		"--etcd-client-listen", free, "--etcd-peer-listen", free, "--sample-listen", free)
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

@@ -5,9 +5,12 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,12 +53,12 @@ type up struct {
 func startUp(t *testing.T, dir string, args ...string) *up {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready.json")
-	const any = "127.0.0.1:0"
+	const free = "127.0.0.1:0"
 	u := &up{Process: program.Start(t, program.Spec{
 		Name: "seafront up", Path: program.Product(t, "seafront"),
 		Args: append([]string{
-			"up", "--data", dir, "--ready-file", ready, "--grpc-listen", any, "--http-listen", any, "--https-listen", any,
-			"--admin-listen", any, "--etcd-client-listen", any, "--etcd-peer-listen", any, "--sample-listen", any,
+			"up", "--data", dir, "--ready-file", ready, "--grpc-listen", free, "--http-listen", free, "--https-listen", free,
+			"--admin-listen", free, "--etcd-client-listen", free, "--etcd-peer-listen", free, "--sample-listen", free,
 		}, args...),
 	})}
 	program.Await(t, "seafront up is ready", startTimeout, func(context.Context) error {
@@ -241,4 +244,35 @@ func TestSecondStartFindsItsData(t *testing.T) {
 		t.Errorf("the second start made %s for %s; the first had %s for %s", again.at["distribution"], again.at["host"], first, host)
 	}
 	viewer.Want(t, "the sample site after a restart", viewer.Get(t, again.at["http"], host, "/"), 200, "Miss")
+}
+
+// TestHTTPS asks over TLS with the certificate that the edge makes for itself, by
+// HTTP/1.1 and by HTTP/2.
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	u := startUp(t, t.TempDir())
+	want := viewer.Get(t, u.at["http"], u.at["host"], "/harbour.png")
+	viewer.Want(t, "HTTP", want, 200, "Miss")
+	for _, major := range []int{1, 2} {
+		var protocols http.Protocols
+		protocols.SetHTTP1(major == 1)
+		protocols.SetHTTP2(major == 2)
+		transport := &http.Transport{
+			Protocols: &protocols, DisableCompression: true, // Accept-Encoding is in the key
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // made by the edge itself
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, u.at["https"])
+			},
+		}
+		res, err := (&http.Client{Transport: transport}).Get("https://" + u.at["host"] + "/harbour.png")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		transport.CloseIdleConnections()
+		if err != nil || res.ProtoMajor != major || !strings.HasPrefix(res.Header.Get("X-Cache"), "Hit") || !bytes.Equal(body, want.Body) {
+			t.Errorf("HTTP/%d over TLS: %s %s %q, %d bytes of %d, %v", major, res.Proto, res.Status, res.Header.Get("X-Cache"), len(body), len(want.Body), err)
+		}
+	}
 }

@@ -83,12 +83,14 @@ func TestKilledEdgeStartsWithoutEtcd(t *testing.T) {
 	before := e.answers(t, d.GetDomainName())
 	e.Kill(t)
 	f.etcd.Stop()
-	program.Await(t, "config notices that etcd is gone", startTimeout, func(ctx context.Context) error {
-		if err := f.api.Serving(ctx); err == nil {
-			return errors.New("config is SERVING without etcd")
-		}
-		return nil
-	})
+	for name, api := range map[string]*control.Client{"config": f.api, "origin-registry": f.origins} {
+		program.Await(t, name+" notices that etcd is gone", startTimeout, func(ctx context.Context) error {
+			if err := api.Serving(ctx); err == nil {
+				return errors.New("it is SERVING without etcd")
+			}
+			return nil
+		})
+	}
 	e.start(t)
 	e.ready(t)
 	if diff := cmp.Diff(before, e.answers(t, d.GetDomainName())); diff != "" {
@@ -116,6 +118,9 @@ func TestKilledEdgeStartsWithoutEtcd(t *testing.T) {
 	if diff := cmp.Diff(before, e.answers(t, d.GetDomainName())); diff != "" {
 		t.Errorf("answers with etcd back (-before +after):\n%s", diff)
 	}
+	program.Await(t, "config serves again", startTimeout, f.api.Serving)
+	program.Await(t, "origin-registry serves again", startTimeout, f.origins.Serving)
+	f.counted(t, d.GetName())
 }
 
 // answer is what the tests compare of an answer.

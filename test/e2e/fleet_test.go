@@ -30,12 +30,13 @@ func TestMain(m *testing.M) { etcdtest.Main(m) }
 // fleet is a cluster of processes: a real etcd, both services and three edges, whose
 // spans go to a sink and whose origin is the test.
 type fleet struct {
-	etcd   *etcdtest.Member
-	store  *clientv3.Client
-	sink   *otlp.Sink
-	api    *control.Client // of config
-	edges  []*edge
-	origin *source
+	etcd    *etcdtest.Member
+	store   *clientv3.Client
+	sink    *otlp.Sink
+	api     *control.Client // of config; its Origins are the registry's
+	origins *control.Client // of origin-registry
+	edges   []*edge
+	origin  *source
 }
 
 // edge is one edge process.
@@ -71,8 +72,8 @@ func startFleet(t *testing.T) *fleet {
 	for _, e := range f.edges {
 		e.ready(t)
 	}
-	f.api = control.Dial(t, configAddress)
-	f.api.Origins = control.Dial(t, registryAddress).Origins
+	f.api, f.origins = control.Dial(t, configAddress), control.Dial(t, registryAddress)
+	f.api.Origins = f.origins.Origins
 	return f
 }
 

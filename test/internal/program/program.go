@@ -5,13 +5,11 @@
 //
 // It promises that no process outlives its test, that a program which ends early
 // fails the test with its log, and that programs see no OTEL_ or SEAFRONT_ variable
-// of the caller. It builds nothing but Seafront's own programs, and those only when
-// SEAFRONT_PROGRAMS does not say where they are.
+// of the caller. It builds nothing: the Makefile does, once.
 package program
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,16 +123,13 @@ func (p *Process) Resume(t testing.TB) {
 	_ = p.cmd.Process.Signal(syscall.SIGCONT) // it may have ended
 }
 
-// Product returns the path of one of Seafront's programs: from SEAFRONT_PROGRAMS, or
-// built by the first who asks.
+// Product returns the path of one of Seafront's programs, from SEAFRONT_PROGRAMS or
+// the repository's .build/bin.
 func Product(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv("SEAFRONT_PROGRAMS")
 	if dir == "" {
 		dir = filepath.Join(Root(), ".build", "bin")
-		if err := built(dir); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return existing(t, filepath.Join(dir, name), "make programs")
 }
@@ -162,25 +157,6 @@ func existing(t testing.TB, path, how string) string {
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
-}
-
-// built makes the programs once for each test binary; the go command keeps what has
-// not changed.
-func built(dir string) error {
-	build.once.Do(func() {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", dir+string(filepath.Separator),
-			"./cmd/seafront", "./services/config/cmd/config", "./services/origin-registry/cmd/origin-registry", "./services/edge/cmd/edge")
-		cmd.Dir = Root()
-		if out, err := cmd.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("build the programs: %w\n%s", err, out)
-		}
-	})
-	return build.err
-}
-
-var build struct {
-	once sync.Once
-	err  error
 }
 
 // environment is the caller's without what configures programs.
