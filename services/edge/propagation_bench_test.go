@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,10 @@ import (
 // storeEnv makes a process of this test binary an etcd with its data there.
 const storeEnv = "SEAFRONT_BENCH_STORE"
 
+// memoryPercent is how far the heap may grow between collections: the hundred edges
+// of this one process are a hundred processes in life, each with a small heap.
+const memoryPercent = 400
+
 // bareKey is what bare watchers watch; edges do not see it.
 const bareKey = "/bare/key"
 
@@ -54,6 +59,7 @@ func TestPropagation(t *testing.T) {
 		beStore(t, dir)
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(memoryPercent))
 	loads, counts, changes := []int{0, 100}, []int{1, 3}, 5
 	if os.Getenv("SEAFRONT_BENCH") == "propagation" {
 		loads, counts, changes = []int{0, 10_000}, []int{1, 10, 100}, 500
