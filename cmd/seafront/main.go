@@ -6,35 +6,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
-	"github.com/alecthomas/kong"
 	_ "golang.org/x/crypto/x509roots/fallback" // authorities for machines that have none
 
 	"github.com/seafront-cdn/seafront/cmd/seafront/internal/allinone"
 	"github.com/seafront-cdn/seafront/cmd/seafront/internal/sample"
+	"github.com/seafront-cdn/seafront/pkg/program"
 )
 
 // version is set when the program is linked.
 var version = "dev"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "seafront:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("seafront", run) }
 
 type commands struct {
 	Up          upCommand          `cmd:"" help:"Run a whole CDN in this process: control plane, store, one edge and a sample site."`
@@ -44,22 +30,7 @@ type commands struct {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("seafront"),
-		kong.Description("A content delivery network that anyone can run."),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(out, (*io.Writer)(nil)),
-	)
-	if err != nil {
-		return err
-	}
-	chosen, err := parser.Parse(args)
-	if err != nil {
-		return err
-	}
-	return chosen.Run()
+	return program.Run(ctx, "seafront", "A content delivery network that anyone can run.", new(commands), args, out)
 }
 
 type upCommand struct {
@@ -96,25 +67,7 @@ type healthcheckCommand struct {
 }
 
 // Run is called by the parser.
-func (c *healthcheckCommand) Run(ctx context.Context) error {
-	const timeout = 2 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
-		return errors.New(res.Status + ": " + string(body))
-	}
-	return nil
-}
+func (c *healthcheckCommand) Run(ctx context.Context) error { return program.CheckReady(ctx, c.URL) }
 
 type versionCommand struct{}
 

@@ -7,48 +7,69 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/alecthomas/kong"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+	"github.com/seafront-cdn/seafront/pkg/program"
+	"github.com/seafront-cdn/seafront/pkg/rpc"
+	"github.com/seafront-cdn/seafront/pkg/telemetry"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	"github.com/seafront-cdn/seafront/services/config"
 )
 
 // version is set when the program is linked.
 var version = "dev"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "config:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("config", run) }
 
 type commands struct {
-	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve until SIGTERM or SIGINT (the default)."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running replica for its health and say it by the exit status."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Serve       serveCommand        `cmd:"" default:"withargs" help:"Serve until SIGTERM or SIGINT (the default)."`
+	Healthcheck program.Healthcheck `cmd:"" help:"Ask a running replica for its health and say it by the exit status."`
+	Version     versionCommand      `cmd:"" help:"Print the version."`
 }
 
-// run does what args say until ctx ends. The log goes to log.
-func run(ctx context.Context, args []string, log io.Writer) error {
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("config"),
-		kong.Description("Seafront's config service: serves seafront.config.v1 from etcd."),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(log, (*io.Writer)(nil)),
-	)
-	if err != nil {
-		return err
+// run does what args say until ctx ends. The log goes to out.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	return program.Run(ctx, "config", "Seafront's config service: serves seafront.config.v1 from etcd.", new(commands), args, out)
+}
+
+type serveCommand struct {
+	program.Server
+	OriginRegistry   string `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
+	BaseDomain       string `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
+	MaxDistributions int64  `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
+}
+
+// Validate is called by the parser.
+func (c *serveCommand) Validate() error {
+	if c.MaxDistributions < 1 {
+		return fmt.Errorf("--max-distributions is %d; it must be at least 1", c.MaxDistributions)
 	}
-	chosen, err := parser.Parse(args)
-	if err != nil {
-		return err
+	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
+		return fmt.Errorf("--base-domain: %w", err)
 	}
-	return chosen.Run()
+	return nil
+}
+
+// Run is called by the parser.
+func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
+	return c.Serve(ctx, "config", version, log, func(store *clientv3.Client, t *telemetry.Telemetry) (rpc.Part, func() error, error) {
+		registry, err := rpc.Dial(c.OriginRegistry, rpc.ClientConfig{Tracer: t.Tracer, Meter: t.Meter})
+		if err != nil {
+			return nil, nil, fmt.Errorf("origin registry: %w", err)
+		}
+		return config.New(config.Config{
+			Etcd: store, Origins: originv1.NewOriginServiceClient(registry), BaseDomain: c.BaseDomain,
+			MaxDistributions: c.MaxDistributions, Log: t.Log, Meter: t.Meter,
+		}), registry.Close, nil
+	})
+}
+
+type versionCommand struct{}
+
+// Run is called by the parser.
+func (*versionCommand) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, "config", version)
+	return err
 }

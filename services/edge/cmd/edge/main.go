@@ -9,15 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
 	_ "golang.org/x/crypto/x509roots/fallback" // authorities for machines that have none
 
+	"github.com/seafront-cdn/seafront/pkg/program"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 	"github.com/seafront-cdn/seafront/services/edge"
 )
@@ -25,15 +22,7 @@ import (
 // version is set when the program is linked.
 var version = "dev"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "edge:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("edge", run) }
 
 type commands struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve viewers (the default)."`
@@ -42,22 +31,7 @@ type commands struct {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("edge"),
-		kong.Description("A cache server of Seafront."),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(out, (*io.Writer)(nil)),
-	)
-	if err != nil {
-		return err
-	}
-	chosen, err := parser.Parse(args)
-	if err != nil {
-		return err
-	}
-	return chosen.Run()
+	return program.Run(ctx, "edge", "A cache server of Seafront.", new(commands), args, out)
 }
 
 type serveCommand struct {
@@ -77,7 +51,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		}
 	}
 	t, err := telemetry.Start(ctx, telemetry.Config{
-		Service: "edge", Version: version, Instance: c.ID, LogLevel: c.LogLevel, LogJSON: c.LogJSON, LogTo: os.Stderr,
+		Service: "seafront-edge", Version: version, Instance: c.ID, LogLevel: c.LogLevel, LogJSON: c.LogJSON, LogTo: os.Stderr,
 	})
 	if err != nil {
 		return err
@@ -103,26 +77,7 @@ type healthcheckCommand struct {
 
 // Run is called by the parser.
 func (c *healthcheckCommand) Run(ctx context.Context) error {
-	const timeout = 2 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.AdminListen+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", body)
-	}
-	return nil
+	return program.CheckReady(ctx, "http://"+c.AdminListen+"/readyz")
 }
 
 type versionCommand struct{}

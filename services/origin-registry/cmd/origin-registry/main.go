@@ -7,48 +7,56 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/alecthomas/kong"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seafront-cdn/seafront/pkg/program"
+	"github.com/seafront-cdn/seafront/pkg/rpc"
+	"github.com/seafront-cdn/seafront/pkg/telemetry"
+	originregistry "github.com/seafront-cdn/seafront/services/origin-registry"
 )
 
 // version is set when the program is linked.
 var version = "dev"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "origin-registry:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("origin-registry", run) }
 
 type commands struct {
-	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve until SIGTERM or SIGINT (the default)."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running registry for its health and say it by the exit status."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Serve       serveCommand        `cmd:"" default:"withargs" help:"Serve until SIGTERM or SIGINT (the default)."`
+	Healthcheck program.Healthcheck `cmd:"" help:"Ask a running registry for its health and say it by the exit status."`
+	Version     versionCommand      `cmd:"" help:"Print the version."`
 }
 
-// run does what args say until ctx ends. The log goes to log.
-func run(ctx context.Context, args []string, log io.Writer) error {
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("origin-registry"),
-		kong.Description("Seafront's registry of origins: serves seafront.origin.v1.OriginService from etcd."),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(log, (*io.Writer)(nil)),
-	)
-	if err != nil {
-		return err
+// run does what args say until ctx ends. The log goes to out.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	return program.Run(ctx, "origin-registry", "Seafront's registry of origins: serves seafront.origin.v1.OriginService from etcd.", new(commands), args, out)
+}
+
+type serveCommand struct {
+	program.Server
+	MaxOrigins int64 `help:"How many origins there may be." default:"100000" env:"SEAFRONT_MAX_ORIGINS"`
+}
+
+// Validate is called by the parser.
+func (c *serveCommand) Validate() error {
+	if c.MaxOrigins < 1 {
+		return fmt.Errorf("--max-origins is %d; it must be at least 1", c.MaxOrigins)
 	}
-	chosen, err := parser.Parse(args)
-	if err != nil {
-		return err
-	}
-	return chosen.Run()
+	return nil
+}
+
+// Run is called by the parser.
+func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
+	return c.Serve(ctx, "origin-registry", version, log, func(store *clientv3.Client, t *telemetry.Telemetry) (rpc.Part, func() error, error) {
+		nothing := func() error { return nil }
+		return originregistry.New(originregistry.Config{Etcd: store, MaxOrigins: c.MaxOrigins, Log: t.Log}), nothing, nil
+	})
+}
+
+type versionCommand struct{}
+
+// Run is called by the parser.
+func (*versionCommand) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, "origin-registry", version)
+	return err
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package program
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 	"os"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/rpc"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
-	originregistry "github.com/seafront-cdn/seafront/services/origin-registry"
 )
 
 // Bounds of a health question and of sending the last spans.
@@ -26,32 +26,30 @@ const (
 	telemetryGrace = 5 * time.Second
 )
 
-type serveCommand struct {
+// Server is a stateless service around etcd: the flags that all of them have.
+type Server struct {
 	Listen        string     `help:"Address for gRPC." default:"127.0.0.1:7400" env:"SEAFRONT_LISTEN"`
 	EtcdEndpoints []string   `help:"Addresses of etcd, host:port or URL." default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
 	MetricsListen string     `help:"Address for /metrics, /readyz and /debug/pprof/. Keep it from strangers." default:"127.0.0.1:7480" env:"SEAFRONT_METRICS_LISTEN"`
-	MaxOrigins    int64      `help:"How many origins there may be." default:"100000" env:"SEAFRONT_MAX_ORIGINS"`
 	LogLevel      slog.Level `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"SEAFRONT_LOG_LEVEL"`
 	LogJSON       bool       `help:"Log in JSON." env:"SEAFRONT_LOG_JSON"`
 }
 
-// Validate is called by the parser.
-func (c *serveCommand) Validate() error {
-	if c.MaxOrigins < 1 {
-		return fmt.Errorf("--max-origins is %d; it must be at least 1", c.MaxOrigins)
-	}
-	return nil
-}
-
-// Run is called by the parser.
-func (c *serveCommand) Run(ctx context.Context, log io.Writer) (err error) {
+// Serve runs a part on the server's ports until ctx ends. The part is made by open
+// from a client of etcd and the process's telemetry, and closed, if it has anything
+// to close, by the function that open returns with it. service and version name the
+// process in logs and traces.
+func (s Server) Serve(
+	ctx context.Context, service, version string, log io.Writer,
+	open func(*clientv3.Client, *telemetry.Telemetry) (part rpc.Part, closePart func() error, err error),
+) (err error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("name of this host: %w", err)
 	}
 	t, err := telemetry.Start(ctx, telemetry.Config{
-		Service: "seafront-origin-registry", Version: version, Instance: host,
-		LogLevel: c.LogLevel, LogJSON: c.LogJSON, LogTo: log,
+		Service: "seafront-" + service, Version: version, Instance: host,
+		LogLevel: s.LogLevel, LogJSON: s.LogJSON, LogTo: log,
 	})
 	if err != nil {
 		return err
@@ -61,27 +59,36 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) (err error) {
 		defer cancel()
 		err = errors.Join(err, t.Shutdown(bound))
 	}()
-	store, err := etcd.Dial(c.EtcdEndpoints)
+	store, err := etcd.Dial(s.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	defer store.Close()
-	api, err := net.Listen("tcp", c.Listen)
+	part, closePart, err := open(store, t)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closePart()) }()
+	return s.listen(ctx, service, version, t, part)
+}
+
+// listen opens the ports and serves on them.
+func (s Server) listen(ctx context.Context, service, version string, t *telemetry.Telemetry, part rpc.Part) error {
+	api, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return fmt.Errorf("gRPC: %w", err)
 	}
 	defer api.Close()
-	admin, err := net.Listen("tcp", c.MetricsListen)
+	admin, err := net.Listen("tcp", s.MetricsListen)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	defer admin.Close()
-	t.Log.InfoContext(ctx, "origin registry starts", slog.String("version", version),
+	t.Log.InfoContext(ctx, "service starts", slog.String("service", service), slog.String("version", version),
 		slog.String("grpc", api.Addr().String()), slog.String("metrics", admin.Addr().String()))
-	registry := originregistry.New(originregistry.Config{Etcd: store, MaxOrigins: c.MaxOrigins, Log: t.Log})
 	running, ctx := errgroup.WithContext(ctx)
 	running.Go(func() error {
-		return rpc.Serve(ctx, rpc.ServerConfig{Log: t.Log, Tracer: t.Tracer, Meter: t.Meter}, []net.Listener{api}, registry)
+		return rpc.Serve(ctx, rpc.ServerConfig{Log: t.Log, Tracer: t.Tracer, Meter: t.Meter}, []net.Listener{api}, part)
 	})
 	running.Go(func() error {
 		return t.ServeAdmin(ctx, admin, t.AdminMux(func() error { return healthy(ctx, api.Addr().String()) }))
@@ -89,24 +96,18 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) (err error) {
 	return running.Wait()
 }
 
-type healthcheckCommand struct {
-	Target string `help:"Address of the registry." default:"127.0.0.1:7400" env:"SEAFRONT_LISTEN"`
+// Healthcheck is the command that asks a server for its health: for containers
+// without a shell.
+type Healthcheck struct {
+	Target string `help:"Address of the server." default:"127.0.0.1:7400" env:"SEAFRONT_LISTEN"`
 }
 
 // Run is called by the parser.
-func (c *healthcheckCommand) Run(ctx context.Context) error { return healthy(ctx, c.Target) }
+func (c *Healthcheck) Run(ctx context.Context) error { return healthy(ctx, c.Target) }
 
 // healthy asks the server at target the question that balancers ask.
 func healthy(ctx context.Context, target string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	return rpc.CheckHealth(ctx, target, "")
-}
-
-type versionCommand struct{}
-
-// Run is called by the parser.
-func (*versionCommand) Run(log io.Writer) error {
-	_, err := fmt.Fprintln(log, "origin-registry", version)
-	return err
 }
