@@ -2,7 +2,11 @@
 
 package snapshot
 
-import "github.com/seafront-cdn/seafront/pkg/cdn/keys"
+import (
+	"slices"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+)
 
 // builder is a snapshot in the making.
 type builder struct {
@@ -27,7 +31,9 @@ func (s *Snapshot) begin(revision int64) *builder {
 	}
 }
 
-// release frees the names of a distribution that will not keep them.
+// release frees the names that a distribution has had and will not keep. Names that
+// it keeps stay untouched: most changes are not about names, and a touched name costs
+// a copy of its shard.
 func (b *builder) release(w *item) {
 	if w.kind != keys.KindDistribution || w.err != nil {
 		return
@@ -36,8 +42,12 @@ func (b *builder) release(w *item) {
 	if !ok {
 		return
 	}
+	var kept []string
+	if next, ok := w.compiled.(*Distribution); ok {
+		kept = next.hosts
+	}
 	for _, h := range old.hosts {
-		if owner, _ := b.hosts.get(h); owner == w.id {
+		if owner, _ := b.hosts.get(h); owner == w.id && !slices.Contains(kept, h) {
 			b.hosts.del(h)
 		}
 	}
@@ -72,7 +82,9 @@ func (b *builder) add(w *item) {
 	case *Distribution:
 		b.distributions.set(w.id, v)
 		for _, h := range v.hosts {
-			b.hosts.set(h, w.id)
+			if owner, ok := b.hosts.get(h); !ok || owner != w.id {
+				b.hosts.set(h, w.id)
+			}
 		}
 	case *CachePolicy:
 		b.policies.set(w.id, v)
