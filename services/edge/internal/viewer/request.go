@@ -43,21 +43,22 @@ func request(r *http.Request) *exchange.Request {
 
 // target returns the origin form of a request target: of an absolute one the path and
 // query (RFC 9112 §3.2.2; net/http has put its authority into Host). All others stay
-// as they are.
+// as they are, and so do absolute ones that name no server of HTTP, or a user
+// (RFC 9110 §4.2.4): the pipeline refuses what is no path.
 func target(uri string) string {
-	if strings.HasPrefix(uri, "/") {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
 		return uri
 	}
-	_, rest, ok := strings.Cut(uri, "://")
-	if !ok {
-		return uri
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
 	}
-	i := strings.IndexAny(rest, "/?")
 	switch {
-	case i < 0:
-		return "/"
-	case rest[i] == '?':
-		return "/" + rest[i:]
+	case authority == "" || strings.Contains(authority, "@"):
+		return uri
+	case path == "" || path[0] == '?':
+		return "/" + path
 	}
-	return rest[i:]
+	return path
 }

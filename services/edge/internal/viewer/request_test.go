@@ -85,8 +85,15 @@ func TestTarget(t *testing.T) {
 		"http://h":             "/",
 		"http://h?q=/x":        "/?q=/x",
 		"https://h:1/a//b?c=d": "/a//b?c=d",
+		"HTTP://h/a":           "/a",
 		"*":                    "*",
 		"h.test:443":           "h.test:443",
+		"ftp://h/a":            "ftp://h/a",
+		"http:///a":            "http:///a",
+		"http://":              "http://",
+		"https://?q":           "https://?q",
+		"http://u:p@h/a":       "http://u:p@h/a",
+		"http://h/a@b":         "/a@b",
 	} {
 		if got := target(uri); got != want {
 			t.Errorf("target(%q) = %q, want %q", uri, got, want)

@@ -168,9 +168,16 @@ func (s *sender) head(a *exchange.Answer) {
 	if s.leavesBody() {
 		_ = s.control.SetReadDeadline(time.Now()) // net/http would wait for the body
 	}
-	if a.Close || s.leavesBody() {
+	if a.Close || s.leavesBody() || s.framingUnknown() {
 		h["Connection"] = []string{"close"}
 	}
+}
+
+// framingUnknown says that what follows on the connection may be the body of this
+// request: net/http does not tell of Transfer-Encoding on HTTP/1.0, which is faulty
+// (RFC 9112 §6.1). Without Connection such a connection ends by itself.
+func (s *sender) framingUnknown() bool {
+	return !s.request.ProtoAtLeast(1, 1) && len(s.request.Header["Connection"]) > 0
 }
 
 // leavesBody says that the request has a body on an HTTP/1 connection. Nobody reads

@@ -145,6 +145,31 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
+// net/http forgets Transfer-Encoding on HTTP/1.0, so what it takes for the next request
+// may be the body of this one.
+func TestNothingFollowsOnHTTP10(t *testing.T) {
+	served := make(chan string, 2)
+	s := serve(t, func(ctx context.Context, req *exchange.Request, to exchange.Sender) {
+		served <- req.Target
+		_, _ = to.Send(ctx, &exchange.Answer{Status: 200, Body: exchange.Bytes([]byte("x"))})
+	})
+	c, r := dial(t, s.http)
+	const body = "GET /smuggled HTTP/1.0\r\n\r\n"
+	if _, err := io.WriteString(c, "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"+body); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil || strings.Count(string(got), "HTTP/1.0 200 OK") != 1 {
+		t.Errorf("RFC 9112 6.1: %q, %v; want one answer and the end", got, err)
+	}
+	close(served)
+	for target := range served {
+		if target != "/1" {
+			t.Errorf("RFC 9112 6.1: %q is served", target)
+		}
+	}
+}
+
 // gate is a stream that gives its bytes one at a time, each when it is told to.
 type gate struct {
 	bytes chan byte
