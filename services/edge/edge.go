@@ -77,7 +77,7 @@ func (e *Edge) wire() error {
 	}
 	e.kept = kept
 	e.closers = append(e.closers, kept.Close)
-	certificate, err := viewer.OpenCertificate(filepath.Join(cfg.DataDir, "tls"), cfg.BaseDomain)
+	certificate, err := viewer.OpenCertificate(filepath.Join(cfg.DataDir, "tls"), cfg.BaseDomain, t.Log)
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,16 @@ type Certificate struct {
 }
 
 // OpenCertificate reads the certificate in dir, which is made, or makes one when there
-// is none that is good for domain for some time to come.
-func OpenCertificate(dir, domain string) (*Certificate, error) {
+// is none that is good for domain for some time to come. A new one that cannot be
+// kept is logged and used all the same: a full disk ends no service.
+func OpenCertificate(dir, domain string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{dir: dir, domain: domain}
-	if err := c.refresh(time.Now()); err != nil {
-		return nil, fmt.Errorf("default certificate in %s: %w", dir, err)
+	err := c.refresh(time.Now())
+	if c.current.Load() == nil {
+		return nil, fmt.Errorf("default certificate: %w", err)
+	}
+	if err != nil {
+		log.Error("default certificate is not kept; the next start makes another", slog.String("directory", dir), slog.Any("error", err))
 	}
 	return c, nil
 }
@@ -61,18 +66,22 @@ func (c *Certificate) keep(ctx context.Context, log *slog.Logger) error {
 			return nil
 		case now := <-tick.C:
 			if err := c.refresh(now); err != nil {
-				log.ErrorContext(ctx, "default certificate cannot be renewed", slog.String("directory", c.dir), slog.Any("error", err))
+				log.ErrorContext(ctx, "default certificate cannot be renewed, or its successor is not kept", slog.String("directory", c.dir), slog.Any("error", err))
 			}
 		}
 	}
 }
 
-// refresh takes the kept certificate into use, or a new one when that is no good.
+// refresh takes the kept certificate into use, or a new one when that is no good. An
+// error while one is in use means that it is not kept.
 func (c *Certificate) refresh(now time.Time) error {
 	certFile, keyFile := filepath.Join(c.dir, "default.crt"), filepath.Join(c.dir, "default.key")
 	if kept, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && c.good(kept.Leaf, now) {
 		c.current.Store(&kept)
 		return nil
+	}
+	if used := c.current.Load(); used != nil && c.good(used.Leaf, now) {
+		return nil // it could not be kept
 	}
 	certPEM, keyPEM, err := c.create(now)
 	if err != nil {
@@ -82,15 +91,12 @@ func (c *Certificate) refresh(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	c.current.Store(&fresh)
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
 	// A crash between the two leaves a pair that does not fit and is made anew.
-	if err := errors.Join(replace(keyFile, keyPEM), replace(certFile, certPEM)); err != nil {
-		return err
-	}
-	c.current.Store(&fresh)
-	return nil
+	return errors.Join(replace(keyFile, keyPEM), replace(certFile, certPEM))
 }
 
 func (c *Certificate) good(leaf *x509.Certificate, now time.Time) bool {

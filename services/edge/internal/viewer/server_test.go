@@ -46,7 +46,7 @@ type server struct {
 
 func serve(t *testing.T, h handler, change ...func(*Config)) server {
 	t.Helper()
-	cert, err := OpenCertificate(t.TempDir(), "cdn.test")
+	cert, err := OpenCertificate(t.TempDir(), "cdn.test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,12 @@
 package viewer
 
 import (
+	"bytes"
 	"crypto/tls"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,7 +92,7 @@ func TestCertificateIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tls")
 	open := func(domain string) *Certificate {
 		t.Helper()
-		c, err := OpenCertificate(dir, domain)
+		c, err := OpenCertificate(dir, domain, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,5 +130,32 @@ func TestCertificateIsKept(t *testing.T) {
 	}
 	if serial(open("other.test")) == second {
 		t.Error("a torn key is used")
+	}
+}
+
+func TestCertificateOfADiskThatCannotBeWritten(t *testing.T) {
+	// A file where the directory should be stands for every reason: root may write
+	// anywhere else.
+	dir := filepath.Join(t.TempDir(), "tls")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	c, err := OpenCertificate(dir, "cdn.test", slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatalf("no viewer is served by HTTPS for want of a file: %v", err)
+	}
+	if c.current.Load().Leaf.VerifyHostname("d1.cdn.test") != nil {
+		t.Error("the certificate is not good for the base domain")
+	}
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), dir) {
+		t.Errorf("log %q does not say that %s cannot be written", log.String(), dir)
+	}
+	first := c.current.Load()
+	if err := c.refresh(time.Now().Add(time.Hour)); err != nil || c.current.Load() != first {
+		t.Errorf("the certificate in use is replaced without need, or its loss is told again: %v", err)
+	}
+	if err := c.refresh(time.Now().Add(340 * 24 * time.Hour)); err == nil || c.current.Load() == first {
+		t.Errorf("not renewed in memory, or the error is lost: %v", err)
 	}
 }
