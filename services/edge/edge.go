@@ -77,6 +77,9 @@ func (e *Edge) wire() error {
 	}
 	e.kept = kept
 	e.closers = append(e.closers, kept.Close)
+	if err := kept.Measure(t.Meter); err != nil {
+		return err
+	}
 	certificate, err := viewer.OpenCertificate(filepath.Join(cfg.DataDir, "tls"), cfg.BaseDomain, t.Log)
 	if err != nil {
 		return err
@@ -116,7 +119,7 @@ func (e *Edge) wire() error {
 	})
 	e.pages = t.AdminMux(e.ready)
 	debug.Register(e.pages, debug.Config{
-		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: objects, Refused: refused,
+		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: objects, Refused: refused, Disk: kept,
 	})
 	return err
 }

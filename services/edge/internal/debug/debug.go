@@ -25,6 +25,8 @@ type Config struct {
 	// Refused says why what was on disk at the start was not served; empty when it
 	// was, or when there was nothing.
 	Refused string
+	// Disk says why what is served cannot be written.
+	Disk interface{ Failure() error }
 }
 
 // Register adds the pages.
@@ -61,6 +63,7 @@ type overview struct {
 	Counts      map[keys.Collection]int `json:"counts"`
 	Rejections  []rejection             `json:"rejections"`
 	DiskRefused string                  `json:"disk_refused,omitempty"`
+	DiskFailure string                  `json:"disk_failure,omitempty"` // of the last write
 }
 
 type rejection struct {
@@ -77,6 +80,9 @@ func (c Config) overview(now time.Time) overview {
 		Loaded: status.Loaded, Revision: s.Revision, Epoch: s.Epoch, Source: status.Source.String(),
 		Connected: status.Connected, Edges: status.Edges,
 		Counts: s.Counts(), Rejections: rejections(s), DiskRefused: c.Refused,
+	}
+	if err := c.Disk.Failure(); err != nil {
+		out.DiskFailure = err.Error()
 	}
 	if status.Loaded {
 		out.Age = now.Sub(status.Since).Seconds()

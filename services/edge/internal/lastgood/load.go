@@ -37,7 +37,10 @@ type Content struct {
 // prepare makes an empty file where there is none. It gets its name when it is
 // whole, so that a process that dies meanwhile leaves nothing that looks torn.
 func prepare(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Stat(path); {
+	case err == nil && !info.Mode().IsRegular():
+		return damagedError{errors.New("not a regular file")} // to open a pipe would be to wait
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	unfinished := path + ".new"

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
@@ -57,9 +58,12 @@ type Store struct {
 	log  *slog.Logger
 	wake chan struct{} // holds one token: pending or due has changed
 
+	gauge metric.Registration // nil without Measure
+
 	mu      sync.Mutex // guards the rest
 	pending pending
 	due     time.Time // when pending is to be written; zero: nothing to write
+	failure error     // of the last write
 }
 
 // Step is one step of what the edge serves.
@@ -165,8 +169,11 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		err := s.flush()
-		if err != nil && !failed {
+		switch {
+		case err != nil && !failed:
 			s.log.ErrorContext(ctx, "last good configuration cannot be written", slog.String("file", s.path), slog.Any("error", err))
+		case err == nil && failed:
+			s.log.InfoContext(ctx, "last good configuration is written again", slog.String("file", s.path))
 		}
 		failed = err != nil
 	}
@@ -183,11 +190,12 @@ func (s *Store) flush() error {
 	s.pending, s.due = pending{}, time.Time{}
 	s.mu.Unlock()
 	err := guard(func() error { return s.db.Update(work.write) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failure = err
 	if err == nil {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	newer := s.pending
 	s.pending = work
 	s.pending.merge(newer)
@@ -196,8 +204,20 @@ func (s *Store) flush() error {
 	return err
 }
 
+// Failure returns why the last write failed, nil when it did not: then what is on
+// disk is behind what is served, and the write is tried again.
+func (s *Store) Failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
 // Close closes the file and lets other processes use the directory. Call it when
 // Run has ended.
 func (s *Store) Close() error {
-	return errors.Join(s.db.Close(), s.lock.Close())
+	var err error
+	if s.gauge != nil {
+		err = s.gauge.Unregister()
+	}
+	return errors.Join(err, s.db.Close(), s.lock.Close())
 }

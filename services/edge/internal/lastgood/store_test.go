@@ -3,7 +3,9 @@
 package lastgood
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
@@ -214,16 +218,19 @@ func TestFailedWriteStaysPending(t *testing.T) {
 	if err := s.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.flush(); err == nil {
-		t.Fatal("a write to a closed file succeeds")
+	if err := s.Failure(); err != nil {
+		t.Errorf("before anything failed: %v", err)
+	}
+	if err := s.flush(); err == nil || s.Failure() == nil {
+		t.Fatalf("a write to a closed file succeeds: %v, %v", err, s.Failure())
 	}
 	s.Keep(Step{Point: at(2), Served: []snapshot.Change{gone("b", 2)}})
 	var err error
 	if s.db, err = openDB(s.path); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.flush(); err != nil {
-		t.Fatal(err)
+	if err := s.flush(); err != nil || s.Failure() != nil {
+		t.Fatal(err, s.Failure())
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -232,6 +239,59 @@ func TestFailedWriteStaysPending(t *testing.T) {
 	if diff := cmp.Diff(want, load(t, dir)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// Whoever looks for the first time long after a disk failed has to see that it does,
+// and then that it does no more.
+func TestFailureIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s, _, _, err := Open(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader := sdkmetric.NewManualReader()
+		if err := s.Measure(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		if err := s.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.Keep(Step{Point: at(1), Served: []snapshot.Change{put("a", 1, "A")}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "level=ERROR"); n != 1 || s.Failure() == nil || kept(t, reader) != 0 {
+			t.Errorf("failure is logged %d times, Failure is %v, the metric %d", n, s.Failure(), kept(t, reader))
+		}
+		s.mu.Lock() // Run takes it before each write
+		s.db, err = openDB(s.path)
+		s.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !strings.Contains(log.String(), "written again") || s.Failure() != nil || kept(t, reader) != 1 {
+			t.Errorf("the end of it is not told: Failure is %v, the metric %d, log:\n%s", s.Failure(), kept(t, reader), log.String())
+		}
+		cancel()
+		if err := errors.Join(<-done, s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// kept is the metric.
+func kept(t *testing.T, from *sdkmetric.ManualReader) int64 {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := from.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	return all.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[int64]).DataPoints[0].Value
 }
 
 func TestHostOwnerOrder(t *testing.T) {
