@@ -6,8 +6,8 @@
 // It promises: a status is written only for what Applied was told of, so never
 // before it is served; whoever calls Applied is never held up; all edges together
 // write a bounded number of statuses a second; a lost lease is replaced as soon as
-// etcd answers; a clean stop takes the edge out at once. It does not judge whether
-// anything is deployed: config does.
+// etcd answers; a clean stop takes the edge out at once; two edges with one name are
+// told of. It does not judge whether anything is deployed: config does.
 package report
 
 import (
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -178,6 +179,7 @@ func (r *Reporter) register(ctx context.Context) (join int64, err error) {
 func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int64, alive <-chan *clientv3.LeaseKeepAliveResponse) error {
 	var written Progress
 	var last, due time.Time // due is zero when there is nothing to tell
+	told := false           // that the name is used twice
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
@@ -200,9 +202,13 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 		case <-timer.C:
 			p := r.current()
 			last, due = time.Now(), time.Time{}
-			err := r.write(ctx, lease, r.status(p, join, last))
+			before, err := r.write(ctx, lease, r.status(p, join, last))
 			if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 				return errLeaseLost
+			}
+			if written.Snapshot != nil && !told && before != nil && clientv3.LeaseID(before.Lease) != lease {
+				r.tell(ctx, before.Value)
+				told = true
 			}
 			if err == nil {
 				written = p
@@ -226,15 +232,27 @@ func soonest(due, pace, turn time.Time) time.Time {
 	return at
 }
 
-func (r *Reporter) write(ctx context.Context, lease clientv3.LeaseID, s *edgev1.EdgeStatus) error {
+// write puts the status and returns what was there before, nil for nothing.
+func (r *Reporter) write(ctx context.Context, lease clientv3.LeaseID, s *edgev1.EdgeStatus) (before *mvccpb.KeyValue, err error) {
 	value, err := keys.Encode(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bound, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := r.cfg.Etcd.Put(bound, keys.EdgeStatus(r.cfg.ID), string(value), clientv3.WithLease(lease)); err != nil {
-		return fmt.Errorf("write status: %w", err)
+	written, err := r.cfg.Etcd.Put(bound, keys.EdgeStatus(r.cfg.ID), string(value), clientv3.WithLease(lease), clientv3.WithPrevKV())
+	if err != nil {
+		return nil, fmt.Errorf("write status: %w", err)
 	}
-	return nil
+	return written.PrevKv, nil
+}
+
+// tell says that somebody else has overwritten the status. At the first write that is
+// what an earlier run has left; later another process has the same name, and the
+// control plane cannot know what either of them serves.
+func (r *Reporter) tell(ctx context.Context, status []byte) {
+	var other edgev1.EdgeStatus
+	_ = keys.Decode(status, &other) // then it has no boot id
+	r.cfg.Log.ErrorContext(ctx, "another edge reports under the same name; each edge needs its own --id",
+		slog.String("id", r.cfg.ID), slog.String("boot_id", r.boot), slog.String("other_boot_id", other.GetBootId()))
 }

@@ -3,9 +3,11 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,6 +189,32 @@ func TestLostLeaseIsReplaced(t *testing.T) {
 		t.Error("the lost lease is used again")
 	}
 	stop()
+}
+
+// Two edges under one name overwrite each other's status: what config believes of the
+// one is said by the other.
+func TestOneNameForTwoIsTold(t *testing.T) {
+	c := etcdtest.Client(t)
+	var log bytes.Buffer
+	first, second := reporter(c, "e"), reporter(c, "e")
+	first.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	first.Applied(at(1, 1, 1))
+	stopFirst := run(t, first)
+	await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool { return s.GetBootId() == first.boot })
+	first.Applied(at(2, 2, 1))
+	await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool { return s.GetAppliedRevision() == 2 })
+	second.Applied(at(3, 1, 1)) // as after a restart: nobody's fault yet
+	stopSecond := run(t, second)
+	await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool { return s.GetBootId() == second.boot })
+	for i := range int64(2) {
+		first.Applied(at(4+i, 3+i, 1))
+		await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool { return s.GetAppliedRevision() == 4+i })
+	}
+	stopFirst()
+	stopSecond()
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), second.boot) {
+		t.Errorf("told %d times, want once, with the boot id of the other:\n%s", n, log.String())
+	}
 }
 
 func TestWithoutEtcd(t *testing.T) {
