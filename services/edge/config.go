@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -94,8 +96,11 @@ func (c Config) Validate() error {
 	if c.MaxHeaderBytes > mostHeaderBytes || c.MaxURLBytes > mostHeaderBytes {
 		return fmt.Errorf("--max-header-bytes, --max-url-bytes: %d and %d; want at most %d", c.MaxHeaderBytes, c.MaxURLBytes, mostHeaderBytes)
 	}
-	if len(c.ID) > mostIDBytes || strings.ContainsFunc(c.ID, func(r rune) bool { return r < ' ' }) {
-		return fmt.Errorf("--id: want at most %d bytes without control characters", mostIDBytes)
+	if len(c.ID) > mostIDBytes || !printable(c.ID) || strings.Contains(c.ID, "/") {
+		return fmt.Errorf("--id: %q; want at most %d bytes of UTF-8 without slashes and control characters", c.ID, mostIDBytes)
+	}
+	if !printable(c.Pop) { // it stands in a header of every answer
+		return fmt.Errorf("--pop: %q; want UTF-8 without control characters", c.Pop)
 	}
 	for _, x := range []struct {
 		flag  string
@@ -115,6 +120,10 @@ func (c Config) Validate() error {
 	}
 	_, err := brand.Parse(c.Brand)
 	return err
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // complete checks the Config and fills in the defaults that the parts do not know.

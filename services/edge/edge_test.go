@@ -343,6 +343,11 @@ func TestValidate(t *testing.T) {
 		{edge.Config{MaxHeaderBytes: 1 << 20}, "--max-header-bytes"},
 		{edge.Config{Brand: "other"}, "brand"},
 		{edge.Config{ID: "a\nb"}, "--id"},
+		{edge.Config{ID: "a/b"}, "--id"},
+		{edge.Config{ID: "\xff"}, "--id"},
+		{edge.Config{ID: strings.Repeat("a", 129)}, "--id"},
+		{edge.Config{ID: "edge é 1", Pop: "AMS1-C2"}, ""},
+		{edge.Config{Pop: "AMS1\r\nX: y"}, "--pop"},
 		{edge.Config{StallTimeout: -1}, "--stall-timeout"},
 		{edge.Config{MaxConnections: -1}, "--max-connections"},
 	} {
