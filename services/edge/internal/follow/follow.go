@@ -59,7 +59,7 @@ type Follower struct {
 	current   atomic.Pointer[snapshot.Snapshot]
 	status    atomic.Pointer[Status]
 	connected atomic.Bool
-	contact   atomic.Int64 // when etcd was last heard of, Unix nanoseconds; 0: never
+	contact   atomic.Pointer[time.Time] // when etcd was last heard of; nil: never
 
 	// Of the one goroutine that applies.
 	edges   map[string]struct{} // keys of the registered edges
@@ -116,8 +116,8 @@ func (f *Follower) Loaded() bool { return f.status.Load().Loaded }
 func (f *Follower) Status() Status {
 	s := *f.status.Load()
 	s.Connected = f.connected.Load()
-	if at := f.contact.Load(); at != 0 {
-		s.Contact = time.Unix(0, at)
+	if at := f.contact.Load(); at != nil {
+		s.Contact = *at
 	}
 	return s
 }
@@ -161,7 +161,7 @@ func (f *Follower) keys() iter.Seq[string] {
 // apply brings one batch into service.
 func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	began := time.Now()
-	f.contact.Store(began.UnixNano())
+	f.contact.Store(&began)
 	base := f.current.Load()
 	if b.Reset {
 		base = snapshot.Empty()

@@ -214,6 +214,9 @@ func TestWriteComesIntoService(t *testing.T) {
 		t.Error("a deleted record is in service")
 	}
 	s := f.Status()
+	if s.Contact.Round(0) == s.Contact {
+		t.Error("the time of contact has no monotonic reading: its age follows every jump of the clock")
+	}
 	if !s.Loaded || !s.Connected || s.Contact.IsZero() || s.Since.IsZero() || s.Edges != 2 {
 		t.Errorf("status %+v", s)
 	}
