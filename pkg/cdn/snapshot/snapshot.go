@@ -82,25 +82,13 @@ func (s *Snapshot) Match(host string) (*Distribution, bool) {
 // wildcard looks "*." + suffix up without building the string on the heap for
 // names of ordinary length.
 func (s *Snapshot) wildcard(suffix string) (string, bool) {
-	if s.hosts.shards == nil {
-		return "", false
-	}
 	var buf [256]byte
 	if len(suffix) > len(buf)-2 {
 		return "", false
 	}
 	name := append(append(buf[:0], '*', '.'), suffix...)
-	id, ok := s.hosts.shards[shardOfBytes(name)][string(name)]
+	id, ok := s.hosts.shard(place(name))[string(name)]
 	return id, ok
-}
-
-// shardOfBytes is shardOf for a name in a buffer.
-func shardOfBytes(key []byte) uint8 {
-	h := uint32(2166136261)
-	for _, c := range key {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return uint8(h ^ h>>8 ^ h>>16 ^ h>>24)
 }
 
 // Behavior returns the behavior for a path that pathpattern.Normalize has made
