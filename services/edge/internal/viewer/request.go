@@ -18,13 +18,16 @@ import (
 func request(r *http.Request) *exchange.Request {
 	out := &exchange.Request{
 		Method: r.Method,
-		Target: target(r.RequestURI),
+		Target: r.RequestURI,
 		Host:   r.Host,
 		Scheme: "http",
 		Major:  r.ProtoMajor,
 		Minor:  r.ProtoMinor,
 		// Transfer-Encoding, and HTTP/2 without a length, show as a negative length.
 		HasBody: r.ContentLength != 0,
+	}
+	if r.ProtoMajor == 1 {
+		out.Target = target(r.RequestURI)
 	}
 	if r.TLS != nil {
 		out.Scheme, out.ServerName = "https", r.TLS.ServerName
@@ -34,6 +37,12 @@ func request(r *http.Request) *exchange.Request {
 	}
 	out.Header = make(header.Fields, 0, len(r.Header)+2)
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if name == "Host" { // only on HTTP/2, beside :authority or in its place
+			if slices.ContainsFunc(r.Header[name], func(h string) bool { return !strings.EqualFold(h, r.Host) }) {
+				out.Host = "" // more than one is as good as none (RFC 9113 §8.3.1)
+			}
+			continue
+		}
 		for _, value := range r.Header[name] {
 			out.Header.Add(name, value)
 		}

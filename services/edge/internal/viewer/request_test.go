@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -97,6 +98,31 @@ func TestTarget(t *testing.T) {
 	} {
 		if got := target(uri); got != want {
 			t.Errorf("target(%q) = %q, want %q", uri, got, want)
+		}
+	}
+}
+
+// A field Host beside :authority, and a :path that is none, are HTTP/2's ways of
+// naming two hosts.
+func TestOneHostOnHTTP2(t *testing.T) {
+	for _, tt := range []struct {
+		name, target, authority string
+		host                    []string
+		want                    exchange.Request
+	}{
+		{"as usual", "/a", "h.test", nil, exchange.Request{Target: "/a", Host: "h.test"}},
+		{"the same", "/a", "h.test", []string{"H.test"}, exchange.Request{Target: "/a", Host: "h.test"}},
+		{"RFC 9113 8.3.1: another", "/a", "h.test", []string{"other.test"}, exchange.Request{Target: "/a"}},
+		{"two", "/a", "h.test", []string{"h.test", "other.test"}, exchange.Request{Target: "/a"}},
+		{"RFC 9113 8.3.1: absolute", "http://other.test/a", "h.test", nil, exchange.Request{Target: "http://other.test/a", Host: "h.test"}},
+	} {
+		r := &http.Request{Method: "GET", RequestURI: tt.target, Host: tt.authority, ProtoMajor: 2, Header: http.Header{}}
+		if tt.host != nil {
+			r.Header["Host"] = tt.host
+		}
+		tt.want.Method, tt.want.Scheme, tt.want.Major, tt.want.Header = "GET", "http", 2, header.Fields{}
+		if got := request(r); fmt.Sprint(*got) != fmt.Sprint(tt.want) {
+			t.Errorf("%s: %+v, want %+v", tt.name, *got, tt.want)
 		}
 	}
 }
