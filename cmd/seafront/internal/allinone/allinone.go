@@ -92,23 +92,26 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 		Etcd: client, Origins: originv1.NewOriginServiceClient(toRegistry),
 		BaseDomain: c.BaseDomain, Log: t.Log, Meter: t.Meter,
 	})
+	// The sample listens before the edge does: an edge that starts again serves at once
+	// what it served last, and would keep the error of an origin that is not there yet.
+	site, err := openSample(c)
+	if err != nil {
+		return err
+	}
+	defer site.close()
 	front, err := newEdge(c, t, client)
 	if err != nil {
 		return err
 	}
 	running, ctx := errgroup.WithContext(ctx)
+	if site != nil {
+		running.Go(func() error { return site.Serve(ctx, site.listener) })
+	}
 	running.Go(func() error {
 		return rpc.Serve(ctx, rpc.ServerConfig{Log: t.Log, Tracer: t.Tracer, Meter: t.Meter}, []net.Listener{api, memory}, registry, control)
 	})
 	running.Go(func() error { return front.Run(ctx) })
-	site, err := openSample(c)
-	if err == nil && site != nil {
-		running.Go(func() error { return site.Serve(ctx, site.listener) })
-	}
 	running.Go(func() error {
-		if err != nil {
-			return err
-		}
 		return welcome(ctx, c, t, addressesOf(api, front, etcdAddr, site), began, out)
 	})
 	return running.Wait()
@@ -137,6 +140,13 @@ func openSample(c Config) (*place, error) {
 		return nil, fmt.Errorf("sample origin: %w", err)
 	}
 	return &place{site, l}, nil
+}
+
+// close gives the address up when nobody came to serve it.
+func (p *place) close() {
+	if p != nil {
+		_ = p.listener.Close()
+	}
 }
 
 func addressesOf(api net.Listener, front *edge.Edge, etcdAddr string, site *place) addresses {
@@ -168,7 +178,7 @@ func welcome(ctx context.Context, c Config, t *telemetry.Telemetry, a addresses,
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	a.Distribution, a.Host = d.GetName(), d.GetDomainName()
+	a.Distribution, a.Host = d.GetName(), d.GetDomainName() // empty when somebody deleted it
 	greet(out, c, a, d, time.Since(began))
 	return writeReady(c.ReadyFile, a)
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
 )
 
 // Config is what `seafront up` can be told. Its tags are the flags.
@@ -46,6 +48,9 @@ func (c Config) Validate() error {
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			return fmt.Errorf("--%s: %q is not host:port", a.flag, a.addr)
 		}
+	}
+	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
+		return fmt.Errorf("--base-domain: x.%s %w", c.BaseDomain, err)
 	}
 	if c.PublicHTTPSPort < 0 || c.PublicHTTPSPort > 65535 {
 		return fmt.Errorf("--public-https-port: %d is not a port; want 1 to 65535, or 0", c.PublicHTTPSPort)

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/seafront-cdn/seafront/pkg/apierr"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -28,9 +29,14 @@ const (
 	deployTimeout   = 10 * time.Second
 )
 
+// reasonUsedBefore says that there was a sample distribution once. A caller reference
+// is never free again (C3.13): who deletes the sample has decided to go without.
+const reasonUsedBefore = "DISTRIBUTION_ALREADY_EXISTS"
+
 // firstSteps makes, through the public API like anybody else, an origin for the
 // sample site and a distribution for it, or finds those of an earlier start. It
-// returns the distribution once the edge serves it.
+// returns the distribution once the edge serves it, and nil when there is none because
+// somebody deleted it.
 func firstSteps(ctx context.Context, conn *grpc.ClientConn, site string) (*configv1.Distribution, error) {
 	if err := registerSample(ctx, originv1.NewOriginServiceClient(conn), site); err != nil {
 		return nil, fmt.Errorf("register the sample origin: %w", err)
@@ -39,6 +45,9 @@ func firstSteps(ctx context.Context, conn *grpc.ClientConn, site string) (*confi
 	d, err := findSample(ctx, distributions)
 	if err == nil && d == nil {
 		d, err = createSample(ctx, distributions)
+	}
+	if apierr.Reason(status.Convert(err)) == reasonUsedBefore {
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make the sample distribution: %w", err)

@@ -41,11 +41,17 @@ func greet(out io.Writer, c Config, a addresses, d *configv1.Distribution, took 
 	p("  viewers   http://%s  https://%s", a.HTTP, a.HTTPS)
 	p("  admin     http://%s/metrics  /readyz  /debug/config  /debug/pprof/", a.Admin)
 	p("  etcd      %s", a.Etcd)
+	if a.Sample != "" {
+		p("  origin    http://%s (the sample site)", a.Sample)
+	}
+	if d == nil && a.Sample != "" {
+		p("")
+		p("The sample distribution has been deleted and is not made again; a new --data directory has one.")
+	}
 	if d == nil {
 		p("")
 		return
 	}
-	p("  origin    http://%s (the sample site)", a.Sample)
 	p("")
 	p("Try, in another terminal:")
 	p("")
