@@ -22,8 +22,12 @@ func TestAcceptableAgrees(t *testing.T) {
 		for range rapid.IntRange(0, 6).Draw(t, "fields") {
 			scatter(t, m.ProtoReflect(), 0)
 		}
+		wire, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
 		want := len(UnknownEnums(m)) == 0 && len(Unsupported(m)) == 0
-		if got := Acceptable(m); got != want {
+		if got := Acceptable(m.ProtoReflect().Descriptor(), wire); got != want {
 			t.Fatalf("Acceptable = %v, want %v for %v", got, want, m)
 		}
 	})
@@ -49,4 +53,19 @@ func scatter(t *rapid.T, m protoreflect.Message, depth int) {
 	case fd.Kind() == protoreflect.BoolKind:
 		m.Set(fd, protoreflect.ValueOfBool(true))
 	}
+}
+
+// FuzzAcceptable holds the promise that true is always right, for bytes that no
+// encoder of ours would write.
+func FuzzAcceptable(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0x40, 1})
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		for _, m := range []proto.Message{&configv1.Distribution{}, &configv1.CachePolicy{}, &originv1.Origin{}} {
+			ok := Acceptable(m.ProtoReflect().Descriptor(), wire)
+			if proto.Unmarshal(wire, m) == nil && ok && len(UnknownEnums(m))+len(Unsupported(m)) > 0 {
+				t.Errorf("%x is accepted as %T", wire, m)
+			}
+		}
+	})
 }

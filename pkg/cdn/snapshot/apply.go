@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -162,22 +160,22 @@ func (w *item) build() (any, error) {
 	switch w.kind {
 	case keys.KindDistribution:
 		var d configv1.Distribution
-		if err := proto.Unmarshal(resource, &d); err != nil {
+		if err := decode(resource, &d); err != nil {
 			return nil, err
 		}
-		return CompileDistribution(w.id, w.ModRevision, &d)
+		return compileDistribution(w.id, w.ModRevision, &d)
 	case keys.KindCachePolicy:
 		var p configv1.CachePolicy
-		if err := proto.Unmarshal(resource, &p); err != nil {
+		if err := decode(resource, &p); err != nil {
 			return nil, err
 		}
-		return CompileCachePolicy(w.id, &p)
+		return compileCachePolicy(w.id, &p)
 	default:
 		var o originv1.Origin
-		if err := proto.Unmarshal(resource, &o); err != nil {
+		if err := decode(resource, &o); err != nil {
 			return nil, err
 		}
-		return CompileOrigin(w.id, &o)
+		return compileOrigin(w.id, &o)
 	}
 }
 

@@ -42,9 +42,6 @@ func invalid(format string, args ...any) *Error {
 // acceptable refuses what this release would have to ignore: an enum number that
 // it does not know (C6.60) and a field that it does not build.
 func acceptable(m proto.Message) error {
-	if rules.Acceptable(m) {
-		return nil
-	}
 	if vs := rules.UnknownEnums(m); len(vs) > 0 {
 		return &Error{ReasonUnknownEnum, list(vs)}
 	}
@@ -52,6 +49,17 @@ func acceptable(m proto.Message) error {
 		return &Error{ReasonUnsupported, list(vs)}
 	}
 	return nil
+}
+
+// decode reads a stored resource and refuses what acceptable refuses.
+func decode(wire []byte, m proto.Message) error {
+	if err := proto.Unmarshal(wire, m); err != nil {
+		return err
+	}
+	if rules.Acceptable(m.ProtoReflect().Descriptor(), wire) {
+		return nil
+	}
+	return acceptable(m)
 }
 
 // list joins violations into one line of bounded length.
@@ -75,6 +83,10 @@ func CompileDistribution(id string, revision int64, d *configv1.Distribution) (*
 	if err := acceptable(d); err != nil {
 		return nil, err
 	}
+	return compileDistribution(id, revision, d)
+}
+
+func compileDistribution(id string, revision int64, d *configv1.Distribution) (*Distribution, error) {
 	rules.DefaultDistribution(d)
 	c := d.GetConfig()
 	out := &Distribution{
@@ -164,6 +176,10 @@ func CompileCachePolicy(id string, p *configv1.CachePolicy) (*CachePolicy, error
 	if err := acceptable(p); err != nil {
 		return nil, err
 	}
+	return compileCachePolicy(id, p)
+}
+
+func compileCachePolicy(id string, p *configv1.CachePolicy) (*CachePolicy, error) {
 	cookies, query := selection(p.GetCookies()), selection(p.GetQueryStrings())
 	out := &CachePolicy{
 		ID:               id,

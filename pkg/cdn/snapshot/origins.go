@@ -56,6 +56,10 @@ func CompileOrigin(id string, o *originv1.Origin) (*Origin, error) {
 	if err := acceptable(o); err != nil {
 		return nil, err
 	}
+	return compileOrigin(id, o)
+}
+
+func compileOrigin(id string, o *originv1.Origin) (*Origin, error) {
 	rules.DefaultOrigin(o)
 	out, err := compileEndpoint(keys.Origins.Name(id), o.GetEndpoint())
 	if err != nil {

@@ -36,6 +36,9 @@ func (t table[V]) shard(at uint16) shard[V] {
 
 func (t table[V]) all() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
+		if t.size == 0 {
+			return
+		}
 		for at := range uint16(fanout * fanout) {
 			for k, v := range t.shard(at) {
 				if !yield(k, v) {
