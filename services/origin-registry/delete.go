@@ -32,7 +32,8 @@ func (s *Service) DeleteOrigin(ctx context.Context, req *originv1.DeleteOriginRe
 
 // remove is one attempt to delete; again is as in update.
 func (s *Service) remove(ctx context.Context, id, etag string) (again bool, err error) {
-	_, seen, err := s.current(ctx, id, "etag", etag)
+	given := etagAt{"etag", etag}
+	_, seen, err := s.current(ctx, id, given)
 	if err != nil {
 		return false, err
 	}
@@ -56,7 +57,7 @@ func (s *Service) remove(ctx context.Context, id, etag string) (again bool, err 
 		return false, err
 	}
 	if slices.Contains(conflict.Failed, condRecord) {
-		return mayRetry(conflict, etag), s.moved(ctx, conflict, id)
+		return mayRetry(conflict, given), s.moved(ctx, conflict, id, given)
 	}
 	return false, cannotDelete(id, conflict.Keys[condReferrers])
 }

@@ -66,8 +66,11 @@ func badETag(field string) *apierr.Error {
 
 // stale is for an etag that is not current, or for a record that moved on while it
 // was being written (C3.6, C3.12). current is empty when it is not known.
-func stale(id, current string) *apierr.Error {
+func stale(id, current string, given etagAt) *apierr.Error {
 	e := about(id, apierr.New(apierr.Stale, ReasonStale, "origin %q was changed meanwhile; read it again, merge and retry", id))
+	if given.etag != "" {
+		e = e.At(given.field)
+	}
 	if current != "" {
 		e = e.With("etagCurrent", current)
 	}

@@ -52,8 +52,8 @@ func updatedID(req *originv1.UpdateOriginRequest) (string, []rules.Violation) {
 // update is one attempt. again says that what it read moved on before it could
 // write, and that the client named no version of it (C3.12, C8.64).
 func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOriginRequest) (o *originv1.Origin, again bool, err error) {
-	etag := req.GetOrigin().GetEtag()
-	stored, seen, err := s.current(ctx, id, "origin.etag", etag)
+	given := etagAt{"origin.etag", req.GetOrigin().GetEtag()}
+	stored, seen, err := s.current(ctx, id, given)
 	if err != nil {
 		return nil, false, err
 	}
@@ -80,7 +80,7 @@ func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOri
 	}
 	v, err := records.Commit(ctx, s.kv, tx, key, rec)
 	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
-		return nil, mayRetry(conflict, etag), s.moved(ctx, conflict, id)
+		return nil, mayRetry(conflict, given), s.moved(ctx, conflict, id, given)
 	}
 	if err != nil {
 		return nil, false, err
@@ -88,44 +88,47 @@ func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOri
 	return present(id, v, o), false, nil
 }
 
+// etagAt is the etag of a request, empty when the client gave none, and where it is.
+type etagAt struct{ field, etag string }
+
 // current reads an origin and compares its etag with the one that the client gave,
 // if any (C3.6).
-func (s *Service) current(ctx context.Context, id, field, etag string) (*originv1.Origin, records.Version, error) {
+func (s *Service) current(ctx context.Context, id string, given etagAt) (*originv1.Origin, records.Version, error) {
 	stored, v, err := s.load(ctx, id)
 	if err != nil {
 		return nil, v, err
 	}
-	if etag == "" { // the last writer wins (C6.15)
+	if given.etag == "" { // the last writer wins (C6.15)
 		return stored, v, nil
 	}
-	write, ok := keys.ParseETag(etag)
+	write, ok := keys.ParseETag(given.etag)
 	if !ok {
-		return nil, v, badETag(field)
+		return nil, v, badETag(given.field)
 	}
 	if write != v.WriteID {
-		return nil, v, stale(id, v.ETag())
+		return nil, v, stale(id, v.ETag(), given)
 	}
 	return stored, v, nil
 }
 
 // mayRetry says whether a refused write may be repeated on what is there now: never
 // when the record moved on from the version that the client named (C3.12).
-func mayRetry(conflict *etcd.Conflict, etag string) bool {
-	return etag == "" || !slices.Contains(conflict.Failed, condRecord)
+func mayRetry(conflict *etcd.Conflict, given etagAt) bool {
+	return given.etag == "" || !slices.Contains(conflict.Failed, condRecord)
 }
 
 // moved is the error of a write that was refused because the record, or those who
 // refer to it, changed after they were read.
-func (s *Service) moved(ctx context.Context, conflict *etcd.Conflict, id string) error {
-	if !slices.Contains(conflict.Failed, condRecord) {
-		return stale(id, "")
+func (s *Service) moved(ctx context.Context, conflict *etcd.Conflict, id string, given etagAt) error {
+	if !slices.Contains(conflict.Failed, condRecord) { // the etag is current
+		return stale(id, "", etagAt{})
 	}
 	_, v, err := s.load(ctx, id)
 	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.NotFound {
 		return e
 	}
 	if err != nil {
-		return stale(id, "")
+		return stale(id, "", given)
 	}
-	return stale(id, v.ETag())
+	return stale(id, v.ETag(), given)
 }

@@ -78,7 +78,7 @@ func (s *Server) checkDisabled(ctx context.Context, old *stored) error {
 // kept says why a deletion was refused.
 func (s *Server) kept(ctx context.Context, c *etcd.Conflict, old *stored) error {
 	if !slices.Contains(c.Failed, conditionReferrers) || slices.Contains(c.Failed, conditionVersion) {
-		_, err := s.refused(ctx, c, old, old.d)
+		_, err := s.refused(ctx, c, "etag", old, old.d)
 		return err
 	}
 	name := keys.Distributions.Name(old.id)

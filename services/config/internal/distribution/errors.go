@@ -88,15 +88,16 @@ func checkETag(field, etag string, st *stored) error {
 		return apierr.New(apierr.Invalid, reasonInvalidIfMatch, "%s is not an etag: E and 13 characters of A-Z2-7, without quotes", field).At(field)
 	}
 	if etag != st.version.ETag() {
-		return stale(st)
+		return stale(field, st)
 	}
 	return nil
 }
 
-func stale(st *stored) error {
+// stale is the error for an etag, at field, that is not current any more.
+func stale(field string, st *stored) error {
 	name := keys.Distributions.Name(st.id)
 	return apierr.New(apierr.Stale, reasonPreconditionFailed, "%s has been written since; its etag is %s: read it again and repeat the change", name, st.version.ETag()).
-		With("resource", name).With("etagCurrent", st.version.ETag())
+		At(field).With("resource", name).With("etagCurrent", st.version.ETag())
 }
 
 func notDisabled(st *stored, format string, args ...any) error {

@@ -82,7 +82,7 @@ func (s *Server) update(ctx context.Context, id string, req *configv1.UpdateDist
 	}
 	version, err := records.Commit(ctx, s.kv, w.tx, w.key(), rec)
 	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
-		again, err = s.refused(ctx, conflict, old, d)
+		again, err = s.refused(ctx, conflict, fieldPrefix+"etag", old, d)
 		return nil, nil, again, err
 	}
 	if err != nil {
@@ -103,15 +103,15 @@ func touchesReferences(old, d *configv1.Distribution) bool {
 }
 
 // refused says why a change or deletion of old was refused: because it was written
-// since, because d wants what another distribution holds, or for what the client
-// has not named.
-func (s *Server) refused(ctx context.Context, c *etcd.Conflict, old *stored, d *configv1.Distribution) (again bool, err error) {
+// since, so that the etag at field is stale, because d wants what another distribution
+// holds, or for what the client has not named.
+func (s *Server) refused(ctx context.Context, c *etcd.Conflict, field string, old *stored, d *configv1.Distribution) (again bool, err error) {
 	if slices.Contains(c.Failed, conditionVersion) {
 		now, err := s.read(ctx, old.id)
 		if err != nil {
 			return false, err // among others: deleted since
 		}
-		return false, stale(now)
+		return false, stale(field, now)
 	}
 	if err := taken(c, d); err != nil {
 		return false, err
