@@ -11,6 +11,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -58,15 +59,36 @@ const (
 // startTimeout bounds the wait for the member to elect itself.
 const startTimeout = time.Minute
 
+// stopTimeout bounds the wait for the end of one that did not start.
+const stopTimeout = 5 * time.Second
+
+var errNotReady = errors.New("the member did not get ready within a minute; a part of its data may be missing")
+
 // Start runs a member and returns once it answers, or when ctx ends.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{closing: &atomic.Bool{}}
 	err := s.start(ctx, c)
 	if err != nil {
-		s.Close()
+		s.giveUp()
 		return nil, fmt.Errorf("start etcd in %s: %w", c.Dir, err)
 	}
 	return s, nil
+}
+
+// giveUp stops a member that did not start. One that waits for data which it will
+// never have takes minutes to stop, and is left to itself after a while.
+func (s *Server) giveUp() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.Close()
+	}()
+	patience := time.NewTimer(stopTimeout)
+	defer patience.Stop()
+	select {
+	case <-closed:
+	case <-patience.C:
+	}
 }
 
 func (s *Server) start(ctx context.Context, c Config) error {
@@ -78,23 +100,53 @@ func (s *Server) start(ctx context.Context, c Config) error {
 		return fmt.Errorf("the directory is in use by another process: %w", err)
 	}
 	s.lock = lock
-	s.etcd, err = embed.StartEtcd(settings(c, s.closing))
+	last := newLastWords()
+	s.etcd, err = launch(settings(c, s.closing, last), last)
 	if err != nil {
 		return err // names the address that is in use
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errNotReady)
 	defer cancel()
 	select {
 	case <-s.etcd.Server.ReadyNotify():
+		last.started.Store(true)
 		return nil
 	case err := <-s.etcd.Err():
 		return err
+	case err := <-last.spoken:
+		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 
-func settings(c Config, closing *atomic.Bool) *embed.Config {
+// launch is StartEtcd for directories that etcd cannot read or write: there it
+// panics, in goroutines of its own as well. What it has begun then stays behind; the
+// process is to end, or to do without.
+func launch(cfg *embed.Config, last *lastWords) (*embed.Etcd, error) {
+	type result struct {
+		etcd *embed.Etcd
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				last.say(fmt.Errorf("the data cannot be used: %v", v))
+			}
+		}()
+		e, err := embed.StartEtcd(cfg)
+		done <- result{e, err}
+	}()
+	select {
+	case r := <-done:
+		return r.etcd, r.err
+	case err := <-last.spoken:
+		return nil, err
+	}
+}
+
+func settings(c Config, closing *atomic.Bool, last *lastWords) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Dir = c.Dir
 	cfg.Name = "seafront"
@@ -102,7 +154,7 @@ func settings(c Config, closing *atomic.Bool) *embed.Config {
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder((&bridge{to: log, closing: closing}).logger())
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder((&bridge{to: log, closing: closing}).logger(last))
 	clients, peers := url.URL{Scheme: "http", Host: c.ClientAddr}, url.URL{Scheme: "http", Host: c.PeerAddr}
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -119,6 +121,46 @@ func TestStartSaysWhatIsInTheWay(t *testing.T) {
 	}
 }
 
+// TestStartRefusesDamage: etcd itself panics over each of these, in whatever
+// goroutine. What it leaves behind then cannot be stopped, so the attempts are made
+// by a process of their own.
+func TestStartRefusesDamage(t *testing.T) {
+	if dir := os.Getenv("SEAFRONT_TEST_DAMAGED"); dir != "" {
+		_, err := start(t, Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+		fmt.Printf("start = %v\n", err)
+		os.Exit(0)
+	}
+	for _, tt := range []struct{ name, file, want string }{
+		{"database", "member/snap/db", "start etcd in %s: failed to open database: invalid database"},
+		{"log", "member/wal/*.wal", "start etcd in %s: the data cannot be used"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			mustStart(t, Config{Dir: dir, Volatile: true}).Close()
+			files, err := filepath.Glob(filepath.Join(dir, tt.file))
+			if err != nil || len(files) != 1 {
+				t.Fatal(files, err)
+			}
+			f, err := os.OpenFile(files[0], os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = f.Write(bytes.Repeat([]byte("damage"), 4000)); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			self := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStartRefusesDamage$")
+			self.Env = append(os.Environ(), "SEAFRONT_TEST_DAMAGED="+dir)
+			out, err := self.CombinedOutput()
+			if want := fmt.Sprintf(tt.want, dir); err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("it ended with %v, and did not say %q:\n%s", err, want, out)
+			}
+		})
+	}
+}
+
 func TestStartEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -148,7 +190,7 @@ func TestRun(t *testing.T) {
 func TestErrorsAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	closing := &atomic.Bool{}
-	etcd := (&bridge{to: slog.New(slog.NewTextHandler(&log, nil)), closing: closing}).logger().With(zap.Int("id", 7))
+	etcd := (&bridge{to: slog.New(slog.NewTextHandler(&log, nil)), closing: closing}).logger(newLastWords()).With(zap.Int("id", 7))
 	etcd.Warn("slow")
 	etcd.Error(storageVersionNoise)
 	etcd.Error("disk full", zap.String("path", "/d"))

@@ -4,7 +4,11 @@ package embedded
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -24,7 +28,47 @@ type bridge struct {
 	closing *atomic.Bool
 }
 
-func (b *bridge) logger() *zap.Logger { return zap.New(b) }
+// logger makes etcd's logger. etcd panics or exits by it where it cannot go on; last
+// decides what happens then.
+func (b *bridge) logger(last zapcore.CheckWriteHook) *zap.Logger {
+	return zap.New(b, zap.WithPanicHook(last), zap.WithFatalHook(last))
+}
+
+// lastWords takes part in what etcd's logger does at the end. While the member
+// starts, they are the error of the start, and only the goroutine ends that spoke.
+// Afterwards nothing can be done but to end the process, as etcd wants it.
+type lastWords struct {
+	spoken  chan error // of capacity one
+	started atomic.Bool
+}
+
+func newLastWords() *lastWords { return &lastWords{spoken: make(chan error, 1)} }
+
+// OnWrite is part of zapcore.CheckWriteHook.
+func (w *lastWords) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	if w.started.Load() && e.Level == zapcore.FatalLevel {
+		os.Exit(1)
+	}
+	if w.started.Load() {
+		panic(e.Message)
+	}
+	err := errors.New(e.Message)
+	for _, f := range fields {
+		if cause, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			err = fmt.Errorf("%s: %w", e.Message, cause)
+		}
+	}
+	w.say(err)
+	runtime.Goexit()
+}
+
+// say keeps the first error.
+func (w *lastWords) say(err error) {
+	select {
+	case w.spoken <- err:
+	default:
+	}
+}
 
 // Enabled is part of zapcore.Core.
 func (b *bridge) Enabled(l zapcore.Level) bool {
