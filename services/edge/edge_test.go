@@ -33,6 +33,7 @@ func TestServedFromCacheAndObeysChanges(t *testing.T) {
 	c := etcdtest.Client(t)
 	origin := newOrigin(t)
 	e := start(t, c, t.TempDir())
+	awaitStatus(t, c, applied(1)) // the first list has come: what follows comes by the watch, with a span
 	d := site(t, "1", origin, optimized)
 	awaitStatus(t, c, applied(write(t, c, "1", d)))
 	want(t, "first", e.get("http://d1.cdn.test/a"), 200, "Miss")
