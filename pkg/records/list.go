@@ -56,6 +56,16 @@ func (i Item) Into(m proto.Message) error {
 	return nil
 }
 
+// Check says what is wrong with the token, so that a caller hears of it together with
+// what else is wrong with the request (C2.2).
+func (r ListRequest) Check() []apierr.Violation {
+	_, err := parseToken(r)
+	if e, ok := errors.AsType[*apierr.Error](err); ok {
+		return e.Violations
+	}
+	return nil
+}
+
 // List reads one page in the order of keys. build makes of each record the message
 // that goes into the answer; a page ends before these pass 3 MiB. next is the token
 // of the following page, empty when there is none. All pages of a listing read at

@@ -160,7 +160,7 @@ func TestErrors(t *testing.T) {
 			return err
 		}},
 		{"C6.17: page size", func() error {
-			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{PageSize: -1})
+			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{PageSize: -1, PageToken: "?"})
 			return err
 		}},
 		{"C2.185: filter", func() error {
@@ -192,7 +192,7 @@ func TestErrors(t *testing.T) {
 			return err
 		}},
 		{"C6.17: list of cache policies", func() error {
-			_, err := r.policies.ListCachePolicies(ctx, &configv1.ListCachePoliciesRequest{PageSize: -1, Type: 9})
+			_, err := r.policies.ListCachePolicies(ctx, &configv1.ListCachePoliciesRequest{PageSize: -1, PageToken: "?", Type: 9})
 			return err
 		}},
 	} {

@@ -113,7 +113,7 @@ func TestErrorBodies(t *testing.T) {
 			return err
 		}},
 		{"list: page size", func(ctx context.Context) error {
-			_, err := r.ListOrigins(ctx, &originv1.ListOriginsRequest{PageSize: -1})
+			_, err := r.ListOrigins(ctx, &originv1.ListOriginsRequest{PageSize: -1, PageToken: "?"})
 			return err
 		}},
 		{"list: page token", func(ctx context.Context) error {

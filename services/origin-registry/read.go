@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -36,12 +37,11 @@ func (s *Service) ListOrigins(ctx context.Context, req *originv1.ListOriginsRequ
 		return nil, err
 	}
 	size, bad := rules.PageSize(req.GetPageSize())
-	if err := invalid(bad); err != nil {
-		return nil, err
+	listing := records.ListRequest{Method: "ListOrigins", Prefix: keys.Origins.Prefix(), PageSize: size, Token: req.GetPageToken()}
+	if e := apierr.BadFields(append(violations(bad), listing.Check()...)); e != nil {
+		return nil, e
 	}
-	page, next, err := records.List(ctx, s.kv, records.ListRequest{
-		Method: "ListOrigins", Prefix: keys.Origins.Prefix(), PageSize: size, Token: req.GetPageToken(),
-	}, fromItem)
+	page, next, err := records.List(ctx, s.kv, listing, fromItem)
 	if err != nil {
 		return nil, err
 	}

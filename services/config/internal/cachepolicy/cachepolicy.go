@@ -43,7 +43,7 @@ func New(kv clientv3.KV) *Server { return &Server{kv: kv} }
 func (s *Server) GetCachePolicy(ctx context.Context, req *configv1.GetCachePolicyRequest) (*configv1.GetCachePolicyResponse, error) {
 	id, vs := rules.ParseName("name", keys.CachePolicies, req.GetName())
 	if len(vs) > 0 {
-		return nil, badFields(vs)
+		return nil, apierr.BadFields(violations(vs))
 	}
 	if p, ok := managed.CachePolicy(id); ok {
 		return &configv1.GetCachePolicyResponse{CachePolicy: p}, nil
@@ -66,12 +66,17 @@ func (s *Server) ListCachePolicies(ctx context.Context, req *configv1.ListCacheP
 	if _, known := configv1.CachePolicy_Type_name[int32(req.GetType())]; !known {
 		vs = append(vs, rules.Violation{Field: "type", Reason: rules.ReasonInvalid, Description: "has no such value"})
 	}
-	if len(vs) > 0 {
-		return nil, badFields(vs)
-	}
 	kind := req.GetType()
 	page, next := []*configv1.CachePolicy(nil), req.GetPageToken()
-	if after, ours := managedToken(next, kind); kind != configv1.CachePolicy_TYPE_CUSTOM && (next == "" || ours) {
+	after, ours := managedToken(next, kind)
+	bad := violations(vs)
+	if !ours {
+		bad = append(bad, listing(kind, next, size).Check()...)
+	}
+	if e := apierr.BadFields(bad); e != nil {
+		return nil, e
+	}
+	if kind != configv1.CachePolicy_TYPE_CUSTOM && (next == "" || ours) {
 		page, next = managedPage(after, kind, size)
 		if next != "" || kind == configv1.CachePolicy_TYPE_MANAGED {
 			return &configv1.ListCachePoliciesResponse{CachePolicies: page, NextPageToken: next}, nil
@@ -102,8 +107,7 @@ func managedPage(after string, kind configv1.CachePolicy_Type, size int) (page [
 }
 
 func (s *Server) storedPage(ctx context.Context, kind configv1.CachePolicy_Type, token string, size int) ([]*configv1.CachePolicy, string, error) {
-	req := records.ListRequest{Method: methodList, Prefix: keys.CachePolicies.Prefix(), PageSize: size, Token: token, Filter: kind.String()}
-	return records.List(ctx, s.kv, req, func(item records.Item) (*configv1.CachePolicy, error) {
+	return records.List(ctx, s.kv, listing(kind, token, size), func(item records.Item) (*configv1.CachePolicy, error) {
 		var p configv1.CachePolicy
 		if err := proto.Unmarshal(item.Resource, &p); err != nil {
 			e := apierr.New(apierr.Internal, apierr.ReasonInternal, "internal error")
@@ -113,6 +117,11 @@ func (s *Server) storedPage(ctx context.Context, kind configv1.CachePolicy_Type,
 		p.Etag = item.ETag()
 		return &p, nil
 	})
+}
+
+// listing is that of stored policies.
+func listing(kind configv1.CachePolicy_Type, token string, size int) records.ListRequest {
+	return records.ListRequest{Method: methodList, Prefix: keys.CachePolicies.Prefix(), PageSize: size, Token: token, Filter: kind.String()}
 }
 
 func formatToken(after string, kind configv1.CachePolicy_Type) string {
@@ -137,10 +146,10 @@ func managedToken(token string, kind configv1.CachePolicy_Type) (after string, o
 	return at.GetAfter(), true
 }
 
-func badFields(vs []rules.Violation) error {
+func violations(vs []rules.Violation) []apierr.Violation {
 	var out []apierr.Violation
 	for _, v := range vs {
 		out = append(out, apierr.Violation(v))
 	}
-	return apierr.BadFields(out)
+	return out
 }

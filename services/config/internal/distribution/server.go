@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -77,14 +78,15 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 		return nil, err
 	}
 	size, vs := rules.PageSize(req.GetPageSize())
-	if err := badFields("", vs); err != nil {
+	listing := records.ListRequest{
+		Method: "ListDistributions", Prefix: keys.Distributions.Prefix(), PageSize: size, Token: req.GetPageToken(),
+	}
+	if err := orNil(apierr.BadFields(append(prefixed("", vs), listing.Check()...))); err != nil {
 		return nil, err
 	}
 	waiting, cancel := context.WithTimeout(ctx, indexPatience) // for the page, not for each
 	defer cancel()
-	page, next, err := records.List(ctx, s.kv, records.ListRequest{
-		Method: "ListDistributions", Prefix: keys.Distributions.Prefix(), PageSize: size, Token: req.GetPageToken(),
-	}, func(item records.Item) (*configv1.Distribution, error) {
+	page, next, err := records.List(ctx, s.kv, listing, func(item records.Item) (*configv1.Distribution, error) {
 		var d configv1.Distribution
 		if err := proto.Unmarshal(item.Resource, &d); err != nil {
 			return nil, unreadable(item.Key, err)
