@@ -69,7 +69,8 @@ func TestWords(t *testing.T) {
 		ReasonErrorWithoutMaxAge:     "error-without-max-age",
 		ReasonErrorForbidden:         "error-forbidden",
 		ReasonErrorTTLZero:           "error-ttl-zero",
-		ReasonErrorTTLZero + 1:       "unknown",
+		ReasonTooLarge:               "too-large",
+		ReasonTooLarge + 1:           "unknown",
 	} {
 		if got := r.String(); got != want {
 			t.Errorf("Reason(%d) = %q, want %q", r, got, want)

@@ -36,6 +36,9 @@ const (
 	// ReasonErrorTTLZero: neither the error caching minimum nor the origin gives the
 	// error any time (D18.4).
 	ReasonErrorTTLZero
+	// ReasonTooLarge: longer than the store takes. Assess does not say so: it knows no
+	// store.
+	ReasonTooLarge
 )
 
 // String returns the word for logs and metrics.
@@ -65,6 +68,8 @@ func (r Reason) String() string {
 		return "error-forbidden"
 	case ReasonErrorTTLZero:
 		return "error-ttl-zero"
+	case ReasonTooLarge:
+		return "too-large"
 	default:
 		return "unknown"
 	}

@@ -55,7 +55,7 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 	}
 	err = p.pour(ctx, f, &q, res, from)
 	if err != nil {
-		span.RecordError(err)
+		span.RecordError(errors.New(clip(err.Error())))
 	}
 	return err
 }
@@ -111,7 +111,9 @@ func (p *Pipeline) pour(
 	storable := a.Storable
 	if size > body.Keep && size > 0 {
 		// Too large to be stored: one viewer each, with back-pressure (design 3.9).
-		body.Keep, body.Shared, storable = 0, false, false
+		if body.Keep, body.Shared = 0, false; storable {
+			storable, a.Reason = false, httpcache.ReasonTooLarge
+		}
 	}
 	if !storable {
 		p.forget(q, res.Status, body.Shared)

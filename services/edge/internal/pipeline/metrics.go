@@ -114,7 +114,7 @@ func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
 // request counts one answer.
 func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 	class := 0
-	if s := x.answer.Status; !x.left && s >= 100 && s < 600 {
+	if s := x.status(); s >= 100 && s < 600 {
 		class = s / 100
 	}
 	version := protocol(x.req.Major, x.req.Minor)

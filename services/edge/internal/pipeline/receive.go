@@ -37,7 +37,9 @@ func (p *Pipeline) receive(_ context.Context, x *visit) bool {
 		x.refuse(statusHeaderTooLarge, "The header of this request is too large.")
 		x.reply.closing = true
 		return true
-	case !isTarget(r.Target):
+	// The target of a method that is not known may be of another form; admit refuses it
+	// in any case (D4.1).
+	case knownMethod(r.Method) && !isTarget(r.Target):
 		return x.refuse(400, badRequest)
 	case r.Host == "" && (r.Major > 1 || r.Major == 1 && r.Minor >= 1):
 		return x.refuse(400, badRequest)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func (p *Pipeline) event(ctx context.Context, x *visit, took time.Duration) {
 		slog.String("host", clip(x.req.Host)),
 		slog.String("path", clip(x.path)),
 		slog.String("protocol", protocols[protocol(x.req.Major, x.req.Minor)]),
-		slog.Int("status", x.answer.Status),
+		slog.Int("status", x.status()),
 		slog.String("outcome", x.outcome.String()),
 		slog.String("result", x.reply.result.String()),
 		slog.Int64("bytes", x.sent),
@@ -93,9 +94,19 @@ func (p *Pipeline) logPanic(ctx context.Context, v any) {
 // longest is how much of a viewer's string an event holds.
 const longest = 1024
 
+// clip bounds a string that others have chosen and makes it text: a path may hold any
+// bytes, and one span attribute that is no UTF-8 would cost the collector's batch.
 func clip(s string) string {
 	if len(s) > longest {
-		return s[:longest]
+		s = s[:longest]
 	}
-	return s
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// status is what the viewer got; 0 if it had gone before there was an answer.
+func (x *visit) status() int {
+	if x.left {
+		return 0
+	}
+	return x.answer.Status
 }

@@ -89,6 +89,7 @@ func TestRefusals(t *testing.T) {
 		{"D2.2: malformed host", req(func(r *exchange.Request) { r.Host = "a..b" }), 400, "Bad request.", false},
 		{"D0.5: disabled", req(func(r *exchange.Request) { r.Host = "off.example.com" }), 403, "disabled", false},
 		{"D4.1: unknown method", req(func(r *exchange.Request) { r.Method = "TRACE" }), 403, "not known", false},
+		{"D4.1: CONNECT, whose target is no path", req(func(r *exchange.Request) { r.Method, r.Target = "CONNECT", host+":443" }), 403, "not known", false},
 		{"D4.2: method not allowed", req(func(r *exchange.Request) { r.Method = "POST" }), 403, methodNotAllowed, false},
 		{"D4.2: cachable", req(func(r *exchange.Request) { r.Method = "OPTIONS" }), 403, "supports only cachable requests.", false},
 		{"D4.4: GET with a body", req(func(r *exchange.Request) { r.HasBody = true }), 403, "Bad request.", false},

@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -78,7 +79,7 @@ func (p *Pipeline) startRequest(
 // keepFailed makes a span for a request that was not sampled but failed or was slow.
 // The context that it returns is for the log line.
 func (p *Pipeline) keepFailed(ctx context.Context, x *visit, now time.Time) context.Context {
-	failed := x.answer.Status >= 500 && !x.left
+	failed := x.status() >= 500
 	if p.tracer == nil || !failed && x.ready <= slow {
 		return ctx
 	}
@@ -92,7 +93,7 @@ func (p *Pipeline) keepFailed(ctx context.Context, x *visit, now time.Time) cont
 // finish ends the span of the request.
 func (x *visit) finish(span trace.Span, now time.Time) {
 	span.SetAttributes(x.attributes()...)
-	if x.answer.Status >= 500 {
+	if x.status() >= 500 {
 		span.SetStatus(codes.Error, x.reply.made)
 	}
 	span.End(trace.WithTimestamp(now))
@@ -105,7 +106,7 @@ func (x *visit) attributes() []attribute.KeyValue {
 		attribute.String("method", clip(x.req.Method)),
 		attribute.String("host", clip(x.req.Host)),
 		attribute.String("path", clip(x.path)),
-		attribute.Int("status", x.answer.Status),
+		attribute.Int("status", x.status()),
 		attribute.String("outcome", x.outcome.String()),
 		attribute.String("result", x.reply.result.String()),
 		attribute.Int64("bytes", x.sent),
@@ -157,8 +158,9 @@ func (p *Pipeline) endedOrigin(
 		return
 	}
 	if err != nil {
-		span.RecordError(err)
-		span.SetStatus(codes.Error, err.Error())
+		text := clip(err.Error()) // an origin's bytes may stand in it
+		span.RecordError(errors.New(text))
+		span.SetStatus(codes.Error, text)
 		return
 	}
 	span.SetAttributes(

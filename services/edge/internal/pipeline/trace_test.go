@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -108,6 +109,22 @@ func TestSpansOfMissAndHit(t *testing.T) {
 	e.get("/")
 	if got := tree(spans.Ended(), trace.SpanID{}); got != "request(receive match admit key lookup deliver record)" {
 		t.Errorf("design 3.10: hit is %s", got)
+	}
+}
+
+// A path may hold any bytes from 0x80 on (D4.12). OTLP takes text only: one attribute
+// of other bytes would cost everybody's spans of that batch.
+func TestAttributesAreText(t *testing.T) {
+	spans, tracer := recorder(sdktrace.AlwaysSample())
+	e := newEdge(t, options{tracer: tracer})
+	e.get("/\x80\xff")
+	e.get("/" + strings.Repeat("\u00e4", longest)) // is cut within a rune
+	for _, s := range spans.Ended() {
+		for _, a := range s.Attributes() {
+			if v := a.Value.String(); !utf8.ValidString(v) {
+				t.Errorf("span %s: attribute %s is %q", s.Name(), a.Key, v)
+			}
+		}
 	}
 }
 
