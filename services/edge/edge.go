@@ -55,11 +55,11 @@ type Edge struct {
 func New(cfg Config) (*Edge, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
-		return nil, fmt.Errorf("edge: %w", err)
+		return nil, err
 	}
 	e := &Edge{cfg: cfg}
 	if err := e.wire(); err != nil {
-		return nil, fmt.Errorf("edge: %w", errors.Join(err, e.close()))
+		return nil, errors.Join(err, e.close())
 	}
 	return e, nil
 }

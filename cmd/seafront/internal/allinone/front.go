@@ -3,6 +3,8 @@
 package allinone
 
 import (
+	"fmt"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
@@ -11,11 +13,15 @@ import (
 
 // newEdge makes the one edge.
 func newEdge(c Config, t *telemetry.Telemetry, client *clientv3.Client) (*edge.Edge, error) {
-	return edge.New(edge.Config{
+	e, err := edge.New(edge.Config{
 		ID: c.EdgeID, Pop: c.Pop, Version: c.Version,
 		Etcd: client, DataDir: c.dir("edge"), Telemetry: t,
 		HTTPListen: c.HTTPListen, HTTPSListen: c.HTTPSListen, AdminListen: c.AdminListen,
 		PublicHTTPSPort: c.PublicHTTPSPort, BaseDomain: c.BaseDomain, Brand: c.Brand,
 		CacheBytes: c.CacheBytes, Resolver: c.Resolver,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	return e, nil
 }
