@@ -140,11 +140,15 @@ func levelOf(method string, code codes.Code) slog.Level {
 	switch code {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return slog.LevelError
-	case codes.Unavailable, codes.DeadlineExceeded:
-		return slog.LevelWarn
 	}
 	if isPlumbing(method) {
-		return slog.LevelDebug // a health check every few seconds is no event
+		// A health check every few seconds is no event, and neither is the shutdown to
+		// one that watches.
+		return slog.LevelDebug
+	}
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return slog.LevelWarn
 	}
 	return slog.LevelInfo
 }

@@ -126,6 +126,42 @@ func TestPanicEndsOneCallOnly(t *testing.T) {
 	}
 }
 
+// TestPlumbingIsNoEvent: a program that keeps reflection open, as grpcurl does, is
+// told of the shutdown; the operator is not told of the program.
+func TestPlumbingIsNoEvent(t *testing.T) {
+	r := serve(t, time.Minute, &origins{})
+	stream, err := reflectionpb.NewServerReflectionClient(r.conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&reflectionpb.ServerReflectionRequest{
+		MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := healthpb.NewHealthClient(r.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	for err == nil { // until the shutdown has ended it
+		_, err = watch.Recv()
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	calls := r.log.of(t, "grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+	if len(calls) != 1 || calls[0]["level"] != "DEBUG" {
+		t.Errorf("logged %v", calls)
+	}
+}
+
 func TestMethodsThatDoNotExist(t *testing.T) {
 	r := serve(t, time.Minute, &origins{})
 	for _, tt := range []struct{ name, method string }{
