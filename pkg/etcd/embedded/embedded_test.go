@@ -127,7 +127,7 @@ func TestStartSaysWhatIsInTheWay(t *testing.T) {
 func TestStartRefusesDamage(t *testing.T) {
 	if dir := os.Getenv("SEAFRONT_TEST_DAMAGED"); dir != "" {
 		_, err := start(t, Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
-		fmt.Printf("start = %v\n", err)
+		_, _ = fmt.Fprintf(os.Stdout, "start = %v\n", err)
 		os.Exit(0)
 	}
 	for _, tt := range []struct{ name, file, want string }{

@@ -24,10 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // local is a configuration on ports of the system's choice.
 func local(t *testing.T) Config {
-	const any = "127.0.0.1:0"
+	const free = "127.0.0.1:0"
 	return Config{
-		Data: t.TempDir(), LogLevel: "error", GRPCListen: any, HTTPListen: any, HTTPSListen: any, AdminListen: any,
-		EtcdClientListen: any, EtcdPeerListen: any, SampleListen: any, Sample: true,
+		Data: t.TempDir(), LogLevel: "error", GRPCListen: free, HTTPListen: free, HTTPSListen: free, AdminListen: free,
+		EtcdClientListen: free, EtcdPeerListen: free, SampleListen: free, Sample: true,
 		BaseDomain: "seafront.localhost", Brand: "seafront", EdgeID: "edge-1", Pop: "LOC1", CacheBytes: 1 << 24,
 	}
 }
