@@ -138,6 +138,14 @@ func (c *changes) add(revision int64, now time.Time) {
 	c.seen = append(c.seen, sighting{revision, now})
 }
 
+// again makes the time of every change begin anew, after a time in which no edge
+// could say that it had followed.
+func (c *changes) again(now time.Time) {
+	if n := len(c.seen); n > 0 {
+		c.seen = []sighting{{c.seen[n-1].revision, now}}
+	}
+}
+
 // due is the newest change that was seen at least patience ago, 0 for none.
 // Older ones are forgotten.
 func (c *changes) due(now time.Time) int64 {

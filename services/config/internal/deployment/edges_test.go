@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/mirror"
 	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 )
@@ -126,4 +127,26 @@ func TestStepsAreBounded(t *testing.T) {
 	if n := len(w.index.changes.seen); n > 70 {
 		t.Errorf("%d sightings", n)
 	}
+}
+
+// TestOutageIsNoDelay: while nothing is heard of etcd, nothing is heard of its edges
+// either. That is no reason to call a change deployed without them.
+func TestOutageIsNoDelay(t *testing.T) {
+	w := newWorld(t)
+	w.register("a")
+	w.register("b")
+	w.report("a", 101)
+	w.report("b", 102)
+	w.report("a", w.distribution("E1", caching))
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/b": serving})
+	w.silence(10 * time.Minute)
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/b": serving})
+	if got := w.index.Of(Question{ID: "E1"}).Deployment.GetState(); got != inWork {
+		t.Errorf("C8.73: %v during an outage; b has not said that it serves the change", got)
+	}
+	w.index.Apply(mirror.Batch{Revision: w.revision, Epoch: w.epoch}, w.now) // the list after it
+	w.pass(59 * time.Second)
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/b": serving})
+	w.pass(time.Second)
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/b": lagging})
 }

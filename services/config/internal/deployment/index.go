@@ -43,6 +43,7 @@ type Index struct {
 	changes       changes
 	settings      map[string]bool // the keys of settings that exist
 	beat          Beat
+	heard         time.Time     // when Apply was last called
 	moved         chan struct{} // closed, and replaced, when anything above changes
 }
 
@@ -90,7 +91,10 @@ func (x *Index) Apply(b mirror.Batch, now time.Time) {
 	if b.Reset {
 		x.forget()
 	}
-	x.epoch = b.Epoch
+	if now.Sub(x.heard) > deafness {
+		x.changes.again(now)
+	}
+	x.epoch, x.heard = b.Epoch, now
 	for _, ev := range b.Events {
 		x.apply(ev, b.Live, now)
 	}
@@ -99,11 +103,15 @@ func (x *Index) Apply(b mirror.Batch, now time.Time) {
 	x.announce()
 }
 
+// deafness is how long nothing may be heard before time ceases to count against
+// edges: what they report is not heard either. A beat comes every 5 s.
+const deafness = 15 * time.Second
+
 // Tick lets time pass: edges that are behind for too long cease to count.
 func (x *Index) Tick(now time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.judge(now) {
+	if now.Sub(x.heard) <= deafness && x.judge(now) {
 		x.announce()
 	}
 }

@@ -65,9 +65,20 @@ func (w *world) remove(key string) {
 	w.index.Apply(mirror.Batch{Revision: w.revision, Epoch: w.epoch, Live: true, Events: []mirror.Event{{Key: key, ModRevision: w.revision, Deleted: true}}}, w.now)
 }
 
+// pass lets time go by while etcd is heard.
 func (w *world) pass(d time.Duration) {
-	w.now = w.now.Add(d)
-	w.index.Tick(w.now)
+	for ; d > 0; d -= 5 * time.Second {
+		w.silence(min(d, 5*time.Second))
+		w.index.Apply(mirror.Batch{Revision: w.revision, Epoch: w.epoch, Live: true}, w.now)
+	}
+}
+
+// silence lets time go by without a word from etcd.
+func (w *world) silence(d time.Duration) {
+	for ; d > 0; d -= time.Second {
+		w.now = w.now.Add(min(d, time.Second))
+		w.index.Tick(w.now)
+	}
 }
 
 func record(t *testing.T, m proto.Message) []byte {
