@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
+	"github.com/alecthomas/kong"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
@@ -26,11 +28,17 @@ const (
 	telemetryGrace = 5 * time.Second
 )
 
+// Ports are the defaults of a server's ports, for Run: each service has its own, so
+// that all run on one machine.
+func Ports(grpc, metrics int) kong.Vars {
+	return kong.Vars{"grpc_port": strconv.Itoa(grpc), "metrics_port": strconv.Itoa(metrics)}
+}
+
 // Server is a stateless service around etcd: the flags that all of them have.
 type Server struct {
-	Listen        string     `help:"Address for gRPC." default:"127.0.0.1:7400" env:"SEAFRONT_LISTEN"`
+	Listen        string     `help:"Address for gRPC." default:"127.0.0.1:${grpc_port}" env:"SEAFRONT_LISTEN"`
 	EtcdEndpoints []string   `help:"Addresses of etcd, host:port or URL." default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
-	MetricsListen string     `help:"Address for /metrics, /readyz and /debug/pprof/. Keep it from strangers." default:"127.0.0.1:7480" env:"SEAFRONT_METRICS_LISTEN"`
+	MetricsListen string     `help:"Address for /metrics, /readyz and /debug/pprof/. Keep it from strangers." default:"127.0.0.1:${metrics_port}" env:"SEAFRONT_METRICS_LISTEN"`
 	LogLevel      slog.Level `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"SEAFRONT_LOG_LEVEL"`
 	LogJSON       bool       `help:"Log in JSON." env:"SEAFRONT_LOG_JSON"`
 }
@@ -99,7 +107,7 @@ func (s Server) listen(ctx context.Context, service, version string, t *telemetr
 // Healthcheck is the command that asks a server for its health: for containers
 // without a shell.
 type Healthcheck struct {
-	Target string `help:"Address of the server." default:"127.0.0.1:7400" env:"SEAFRONT_LISTEN"`
+	Target string `help:"Address of the server." default:"127.0.0.1:${grpc_port}" env:"SEAFRONT_LISTEN"`
 }
 
 // Run is called by the parser.

@@ -97,7 +97,7 @@ func (f *findings) required(field string, e protoreflect.Enum) {
 }
 
 func unknownNumber(d protoreflect.EnumDescriptor, n protoreflect.EnumNumber) string {
-	return fmt.Sprintf("has the number %d, which %s does not name", n, d.Name())
+	return fmt.Sprintf("has the number %d, which %s does not name; want one of %s", n, d.Name(), names(d))
 }
 
 // Alphabets.
@@ -109,3 +109,14 @@ const (
 
 // only says whether s holds nothing but the given characters.
 func only(s, characters string) bool { return strings.Trim(s, characters) == "" }
+
+// names lists the values of an enum that mean something.
+func names(d protoreflect.EnumDescriptor) string {
+	var out []string
+	for i := range d.Values().Len() {
+		if v := d.Values().Get(i); v.Number() != 0 {
+			out = append(out, string(v.Name()))
+		}
+	}
+	return strings.Join(out, ", ")
+}

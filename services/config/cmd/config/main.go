@@ -31,7 +31,7 @@ type commands struct {
 
 // run does what args say until ctx ends. The log goes to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
-	return program.Run(ctx, "config", "Seafront's config service: serves seafront.config.v1 from etcd.", new(commands), args, out)
+	return program.Run(ctx, "config", "Seafront's config service: serves seafront.config.v1 from etcd.", new(commands), args, out, program.Ports(7400, 7480))
 }
 
 type serveCommand struct {

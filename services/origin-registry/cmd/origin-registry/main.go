@@ -29,7 +29,7 @@ type commands struct {
 
 // run does what args say until ctx ends. The log goes to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
-	return program.Run(ctx, "origin-registry", "Seafront's registry of origins: serves seafront.origin.v1.OriginService from etcd.", new(commands), args, out)
+	return program.Run(ctx, "origin-registry", "Seafront's registry of origins: serves seafront.origin.v1.OriginService from etcd.", new(commands), args, out, program.Ports(7401, 7481))
 }
 
 type serveCommand struct {
