@@ -156,11 +156,11 @@ func (t *Telemetry) Exports() bool { return t.out != nil || t.spans == nil }
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, longestShutdown)
 	defer cancel()
-	if t.out != nil {
-		// The batcher stops waiting when ctx ends, but its export would go on.
-		defer context.AfterFunc(ctx, func() { _ = t.out.Shutdown(ctx) })()
-	}
 	err := t.spans.Shutdown(ctx)
+	if t.out != nil && ctx.Err() != nil {
+		// The batcher has stopped waiting, but its export would go on.
+		_ = t.out.Shutdown(ctx)
+	}
 	if err != nil && ctx.Err() != nil {
 		t.Log.WarnContext(ctx, "spans are lost: the collector did not take them in time")
 		err = nil
