@@ -26,10 +26,15 @@ up: $(BIN)/grpcurl programs ## run a whole CDN in one process, with a sample sit
 	@echo "== starting (Ctrl-C ends it)"; exec $(PROGRAMS)/seafront up $(UP)
 
 .PHONY: test
-test: $(BIN)/versitygw $(BIN)/grpcurl programs ## every test but the compose cluster
+test: curl $(BIN)/versitygw $(BIN)/grpcurl programs ## every test but the compose cluster
 	@echo "== unit tests, race detector on (1 of 2)"; go test -race -timeout 10m ./... ./proto/...
 	@echo "== end-to-end tests with the real programs (2 of 2)"; go test -count 1 -timeout 10m ./test/...
 	@echo "== all tests passed"
+
+# The docs' lines, which a test runs, use curl.
+.PHONY: curl
+curl:
+	@command -v curl >/dev/null || { echo "== installing curl"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends curl; }
 
 .PHONY: build
 build: programs ## compile everything

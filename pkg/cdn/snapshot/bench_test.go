@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"fmt"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+)
+
+// BenchmarkCompile makes the served form of one distribution from its record.
+func BenchmarkCompile(b *testing.B) {
+	d := distribution("1", "origin.test", optimized, "www.example.com", "*.example.com")
+	for i := range 10 {
+		more := proto.CloneOf(d.GetConfig().GetDefaultCacheBehavior())
+		more.PathPattern = fmt.Sprintf("/part-%d/*", i)
+		d.Config.CacheBehaviors = append(d.Config.CacheBehaviors, more)
+	}
+	change := record(b, keys.Distributions, "1", 1, d)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := item{Change: change, kind: keys.KindDistribution, id: "1"}
+		if w.compile(); w.err != nil {
+			b.Fatal(w.err)
+		}
+	}
+}
+
+// BenchmarkMatch finds the distribution of a host among 10,000.
+func BenchmarkMatch(b *testing.B) {
+	var all []Change
+	for i := range 10_000 {
+		id := fmt.Sprint(i)
+		all = append(all, record(b, keys.Distributions, id, int64(i+1), distribution(id, "o", optimized, "www.site-"+id+".test", "*.wild-"+id+".test")))
+	}
+	s, _ := Empty().Replace(10_001, all)
+	for _, bm := range []struct{ name, host string }{
+		{"exact", "www.site-4711.test"}, {"wildcard", "a.b.wild-4711.test"}, {"unknown", "nobody.example.org"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Match(bm.host)
+			}
+		})
+	}
+}
