@@ -92,9 +92,14 @@ type item struct {
 
 // pending keeps the last change of each key that is news to s.
 func (s *Snapshot) pending(changes []Change) []*item {
-	last := make(map[string]int, len(changes))
-	for i, c := range changes {
-		last[c.Key] = i
+	// Which change of each key is the last. The usual change is one, and a map that is
+	// nil reads as its place, 0.
+	var last map[string]int
+	if len(changes) > 1 {
+		last = make(map[string]int, len(changes))
+		for i, c := range changes {
+			last[c.Key] = i
+		}
 	}
 	var work []*item
 	for i, c := range changes {

@@ -216,7 +216,11 @@ func (f *Follower) acknowledge(since time.Time, source edgev1.EdgeStatus_Source,
 
 // tell logs what became of each record: a rejection once, with its reason.
 func (f *Follower) tell(ctx context.Context, done snapshot.Report) {
+	talkative := f.cfg.Log.Enabled(ctx, slog.LevelDebug)
 	for _, a := range done.Applied {
+		if a.Rejected == nil && !talkative {
+			continue
+		}
 		if a.Rejected == nil {
 			f.cfg.Log.DebugContext(ctx, "record in service", slog.String("resource", a.Resource), slog.Int64("revision", a.ModRevision), slog.Bool("deleted", a.Deleted))
 			continue

@@ -13,10 +13,7 @@ import (
 // service, beside it every newest version that did not, and the edges that are
 // registered. Records that the snapshot had seen already are there already.
 func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report) lastgood.Step {
-	became := make(map[string]snapshot.Applied, len(done.Applied))
-	for _, a := range done.Applied {
-		became[a.Resource] = a
-	}
+	became := outcomes(done.Applied)
 	out := lastgood.Step{Point: mirror.Point{Revision: b.Revision, Epoch: b.Epoch}, Reset: b.Reset}
 	for _, c := range changes {
 		kind, id := keys.Parse(c.Key)
@@ -24,11 +21,11 @@ func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report) lastg
 		known := true
 		switch kind {
 		case keys.KindDistribution:
-			a, known = became[keys.Distributions.Name(id)]
+			a, known = became(keys.Distributions.Name(id))
 		case keys.KindCachePolicy:
-			a, known = became[keys.CachePolicies.Name(id)]
+			a, known = became(keys.CachePolicies.Name(id))
 		case keys.KindOrigin:
-			a, known = became[keys.Origins.Name(id)]
+			a, known = became(keys.Origins.Name(id))
 		case keys.KindEpoch, keys.KindEdge:
 		default:
 			continue
@@ -42,4 +39,20 @@ func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report) lastg
 		}
 	}
 	return out
+}
+
+// outcomes finds what became of a resource. A change is usually one record: no map
+// for that.
+func outcomes(applied []snapshot.Applied) func(resource string) (snapshot.Applied, bool) {
+	if len(applied) == 1 {
+		return func(resource string) (snapshot.Applied, bool) { return applied[0], applied[0].Resource == resource }
+	}
+	became := make(map[string]snapshot.Applied, len(applied))
+	for _, a := range applied {
+		became[a.Resource] = a
+	}
+	return func(resource string) (snapshot.Applied, bool) {
+		a, ok := became[resource]
+		return a, ok
+	}
 }

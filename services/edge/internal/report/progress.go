@@ -35,9 +35,9 @@ const (
 )
 
 // turn is what each registered edge adds to the time that an acknowledgement waits.
-const turn = 50 * time.Microsecond
+const turn = 100 * time.Microsecond
 
-// yield is how long to wait before an acknowledgement: with a hundred edges 5 to 10 ms.
+// yield is how long to wait before an acknowledgement: with a hundred edges 10 to 20 ms.
 // A change wakes all edges at once, and etcd would be busy with the acknowledgements of
 // the first before the last have the change.
 func yield(edges int) time.Duration {

@@ -300,8 +300,8 @@ func TestAcknowledgementsGiveWayButNotForEver(t *testing.T) {
 		if len(m.writes) < 3 || len(m.writes) > 5 {
 			t.Errorf("design 3.4: %d writes in a second, want about 4: %v", len(m.writes), m.writes)
 		}
-		if first := m.writes[0]; first < 5*time.Millisecond || first > 11*time.Millisecond {
-			t.Errorf("first acknowledgement after %v, want 5 to 10 ms", first)
+		if first := m.writes[0]; first < 10*time.Millisecond || first > 21*time.Millisecond {
+			t.Errorf("first acknowledgement after %v, want 10 to 20 ms", first)
 		}
 	})
 }
