@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -38,9 +39,10 @@ import (
 // storeEnv makes a process of this test binary an etcd with its data there.
 const storeEnv = "SEAFRONT_BENCH_STORE"
 
-// memoryPercent is how far the heap may grow between collections: the hundred edges
-// of this one process are a hundred processes in life, each with a small heap.
-const memoryPercent = 400
+// collectEvery is after how many changes garbage is collected, in the pause between
+// two of them and at no other time: the hundred edges of this one process, which would
+// all stand still together, are a hundred processes in life, each with a small heap.
+const collectEvery = 50
 
 // bareKey is what bare watchers watch; edges do not see it.
 const bareKey = "/bare/key"
@@ -59,7 +61,6 @@ func TestPropagation(t *testing.T) {
 		beStore(t, dir)
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(memoryPercent))
 	loads, counts, changes := []int{0, 100}, []int{1, 3}, 5
 	if os.Getenv("SEAFRONT_BENCH") == "propagation" {
 		loads, counts, changes = []int{0, 10_000}, []int{1, 10, 100}, 500
@@ -133,10 +134,14 @@ func measure(t *testing.T, store string, n, loaded, changes int) result {
 		})
 	})
 	observe(ctx, running, writer, acked)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	// One status of an edge is written this long after the other (design 3.4).
 	pace := time.Duration(n)*time.Second/400 + 30*time.Millisecond
 	var r result
 	for i := range changes {
+		if i%collectEvery == 0 {
+			runtime.GC()
+		}
 		value := distribution(t, "BENCH", fmt.Sprintf("page-%d.html", i))
 		for _, turn := range []struct {
 			key   string

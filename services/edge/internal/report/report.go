@@ -57,8 +57,9 @@ type Reporter struct {
 	yield func(edges int) time.Duration
 	wake  chan struct{} // holds one token: progress has changed
 
-	mu       sync.Mutex // guards progress
+	mu       sync.Mutex // guards the rest
 	progress Progress
+	rings    bool // a call of ring is on its way
 }
 
 // New returns a Reporter with a new boot id. It starts nothing.
@@ -66,10 +67,23 @@ func New(cfg Config) *Reporter {
 	return &Reporter{cfg: cfg, boot: uuid.NewString(), wake: make(chan struct{}, 1), yield: yield}
 }
 
-// Applied takes what the edge serves now. It does not wait.
+// Applied takes what the edge serves now. It does not wait, and leaves the report for
+// later: others do not have the change yet.
 func (r *Reporter) Applied(p Progress) {
 	r.mu.Lock()
 	r.progress = p
+	waits := r.rings
+	r.rings = true
+	r.mu.Unlock()
+	if !waits {
+		time.AfterFunc(r.yield(p.Edges), r.ring)
+	}
+}
+
+// ring wakes the reporting.
+func (r *Reporter) ring() {
+	r.mu.Lock()
+	r.rings = false
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
@@ -178,18 +192,15 @@ func (r *Reporter) register(ctx context.Context) (join int64, err error) {
 // publish writes a status whenever there is something to tell, as often as allowed.
 func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int64, alive <-chan *clientv3.LeaseKeepAliveResponse) error {
 	var written Progress
-	var last, due time.Time // due is zero when there is nothing to tell
-	told := false           // that the name is used twice
+	var last time.Time
+	told := false // that the name is used twice
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
-		now := r.current()
-		if wait := pause(written, now, join); wait == never {
-			due = time.Time{}
-			timer.Stop()
+		if wait := pause(written, r.current(), join); wait != never {
+			timer.Reset(wait - time.Since(last))
 		} else {
-			due = soonest(due, last.Add(wait), time.Now().Add(r.yield(now.Edges)))
-			timer.Reset(time.Until(due))
+			timer.Stop()
 		}
 		select {
 		case <-ctx.Done():
@@ -201,7 +212,7 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 		case <-r.wake:
 		case <-timer.C:
 			p := r.current()
-			last, due = time.Now(), time.Time{}
+			last = time.Now()
 			before, err := r.write(ctx, lease, r.status(p, join, last))
 			if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 				return errLeaseLost
@@ -217,19 +228,6 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 			}
 		}
 	}
-}
-
-// soonest is when a write goes: not before the pace allows and others had their turn,
-// and never later than was decided before.
-func soonest(due, pace, turn time.Time) time.Time {
-	at := pace
-	if turn.After(at) {
-		at = turn
-	}
-	if !due.IsZero() && due.Before(at) {
-		return due
-	}
-	return at
 }
 
 // write puts the status and returns what was there before, nil for nothing.
