@@ -285,8 +285,8 @@ type S3Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bucket's own host name in the form of the AWS REST endpoints, for example
 	// assets.s3.eu-west-1.amazonaws.com. At most 253 bytes. It excludes endpoint_url;
-	// bucket and region are taken from it, and others are refused. Website, accelerate and path-style
-	// forms are refused (INVALID_ORIGIN).
+	// bucket and region are taken from it, and others are refused. Website, accelerate
+	// and path-style forms are refused (INVALID_ORIGIN).
 	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	// The region of the bucket, for example eu-west-1; 1 to 63 characters of
 	// [a-z0-9-]. Default us-east-1.
