@@ -292,7 +292,7 @@ func TestAcknowledgementsGiveWayButNotForEver(t *testing.T) {
 		m := &memory{began: time.Now()}
 		r := reporter(&clientv3.Client{KV: m, Lease: m}, "e")
 		stop := run(t, r)
-		synctest.Wait() // it is registered, and has nothing to tell: what it finds at its start is told at once
+		synctest.Wait()              // it is registered, and has nothing to tell: what it finds at its start is told at once
 		for i := range int64(1000) { // one each millisecond, and 100 edges
 			r.Applied(at(i+1, i+1, 100))
 			time.Sleep(time.Millisecond)
