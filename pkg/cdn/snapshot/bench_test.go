@@ -29,6 +29,35 @@ func BenchmarkCompile(b *testing.B) {
 	}
 }
 
+// BenchmarkApply brings one changed distribution into service among few and many.
+func BenchmarkApply(b *testing.B) {
+	for _, others := range []int{0, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("among-%d", others), func(b *testing.B) {
+			var all []Change
+			for i := range others {
+				id := fmt.Sprint(i)
+				all = append(all, record(b, keys.Distributions, id, int64(i+1), distribution(id, "o", optimized, "www.site-"+id+".test")))
+			}
+			s, _ := Empty().Replace(int64(others)+1, all)
+			d := distribution("one", "origin.test", optimized, "www.one.test")
+			for _, pattern := range []string{"/images/*", "*.css", "/api/*"} {
+				more := proto.CloneOf(d.GetConfig().GetDefaultCacheBehavior())
+				more.PathPattern = pattern
+				d.Config.CacheBehaviors = append(d.Config.CacheBehaviors, more)
+			}
+			change := record(b, keys.Distributions, "one", int64(others)+2, d)
+			b.ReportAllocs()
+			for b.Loop() {
+				change.ModRevision++
+				var done Report
+				if s, done = s.Apply(change.ModRevision, []Change{change}); done.Compiled != 1 {
+					b.Fatal(done)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkMatch finds the distribution of a host among 10,000.
 func BenchmarkMatch(b *testing.B) {
 	var all []Change

@@ -11,23 +11,23 @@ import (
 // builder is a snapshot in the making.
 type builder struct {
 	next          Snapshot
-	hosts         *editor[string]
-	distributions *editor[*Distribution]
-	policies      *editor[*CachePolicy]
-	origins       *editor[*Origin]
-	seen          *editor[int64]
-	rejected      *editor[Rejection]
+	hosts         editor[string]
+	distributions editor[*Distribution]
+	policies      editor[*CachePolicy]
+	origins       editor[*Origin]
+	seen          editor[int64]
+	rejected      editor[Rejection]
 }
 
 func (s *Snapshot) begin(revision int64) *builder {
 	return &builder{
 		next:          Snapshot{Revision: revision, Epoch: s.Epoch},
-		hosts:         s.hosts.edit(),
-		distributions: s.distributions.edit(),
-		policies:      s.policies.edit(),
-		origins:       s.origins.edit(),
-		seen:          s.seen.edit(),
-		rejected:      s.rejected.edit(),
+		hosts:         s.hosts.change(),
+		distributions: s.distributions.change(),
+		policies:      s.policies.change(),
+		origins:       s.origins.change(),
+		seen:          s.seen.change(),
+		rejected:      s.rejected.change(),
 	}
 }
 

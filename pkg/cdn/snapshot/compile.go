@@ -4,6 +4,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ func compileDistribution(id string, revision int64, d *configv1.Distribution) (*
 	if d.GetDomainName() == "" {
 		return nil, invalid("domain_name is empty")
 	}
-	out.hosts = append([]string{d.GetDomainName()}, c.GetAliases()...)
+	out.hosts = append(append(make([]string, 0, 1+len(c.GetAliases())), d.GetDomainName()), c.GetAliases()...)
 	targets, err := compileTargets(id, c.GetOrigins())
 	if err != nil {
 		return nil, err
@@ -126,48 +127,54 @@ func errorTTL(entries []*configv1.CustomErrorResponse) map[int]time.Duration {
 
 // addBehaviors compiles the ordered behaviors and, last, the default one, whose
 // pattern matches everything (D5.1).
-func (d *Distribution) addBehaviors(c *configv1.DistributionConfig, targets map[string]Target) error {
-	patterns := make([]string, 0, len(c.GetCacheBehaviors())+1)
-	for i, b := range c.GetCacheBehaviors() {
-		out, err := compileBehavior(fmt.Sprintf("cache_behaviors[%d]", i), b, targets)
-		if err != nil {
+func (d *Distribution) addBehaviors(c *configv1.DistributionConfig, targets []Target) error {
+	ordered := c.GetCacheBehaviors()
+	d.behaviors = make([]Behavior, len(ordered)+1)
+	patterns := make([]string, len(ordered)+1)
+	for i, b := range ordered {
+		field := func() string { return fmt.Sprintf("cache_behaviors[%d]", i) }
+		if err := d.behaviors[i].compile(field, b, targets); err != nil {
 			return err
 		}
-		out.Pattern = b.GetPathPattern()
-		d.behaviors = append(d.behaviors, out)
-		patterns = append(patterns, out.Pattern)
+		patterns[i] = b.GetPathPattern()
 	}
-	last, err := compileBehavior("default_cache_behavior", c.GetDefaultCacheBehavior(), targets)
-	if err != nil {
+	field := func() string { return "default_cache_behavior" }
+	if err := d.behaviors[len(ordered)].compile(field, c.GetDefaultCacheBehavior(), targets); err != nil {
 		return err
 	}
-	last.Pattern = "*"
-	d.behaviors = append(d.behaviors, last)
-	d.patterns, err = pathpattern.NewList(append(patterns, last.Pattern))
-	if err != nil {
+	patterns[len(ordered)] = "*"
+	for i, p := range patterns {
+		d.behaviors[i].Pattern = p
+	}
+	var err error
+	if d.patterns, err = pathpattern.NewList(patterns); err != nil {
 		return invalid("path patterns: %v", err)
 	}
 	return nil
 }
 
-func compileBehavior(field string, b *configv1.CacheBehavior, targets map[string]Target) (*Behavior, error) {
-	target, ok := targets[b.GetTargetOriginId()]
-	if !ok {
-		return nil, invalid("%s.target_origin_id: no origin %q", field, b.GetTargetOriginId())
+// compile takes a behavior in; field names it in errors.
+func (out *Behavior) compile(field func() string, b *configv1.CacheBehavior, targets []Target) error {
+	at := slices.IndexFunc(targets, func(t Target) bool { return t.ID == b.GetTargetOriginId() })
+	if at < 0 {
+		return invalid("%s.target_origin_id: no origin %q", field(), b.GetTargetOriginId())
 	}
-	protocol, ok := map[configv1.ViewerProtocolPolicy]ProtocolPolicy{
-		configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL:         AllowAll,
-		configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_HTTPS_ONLY:        HTTPSOnly,
-		configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_REDIRECT_TO_HTTPS: RedirectToHTTPS,
-	}[b.GetViewerProtocolPolicy()]
-	if !ok {
-		return nil, invalid("%s.viewer_protocol_policy is not set", field)
+	out.Origin = targets[at]
+	switch b.GetViewerProtocolPolicy() {
+	case configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL:
+		out.Protocol = AllowAll
+	case configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_HTTPS_ONLY:
+		out.Protocol = HTTPSOnly
+	case configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_REDIRECT_TO_HTTPS:
+		out.Protocol = RedirectToHTTPS
+	default:
+		return invalid("%s.viewer_protocol_policy is not set", field())
 	}
-	policy, ok := strings.CutPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/")
-	if !ok {
-		return nil, invalid("%s.cache_policy: %q is not cachePolicies/{cache_policy}", field, b.GetCachePolicy())
+	var ok bool
+	if out.policy, ok = strings.CutPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/"); !ok {
+		return invalid("%s.cache_policy: %q is not cachePolicies/{cache_policy}", field(), b.GetCachePolicy())
 	}
-	return &Behavior{Protocol: protocol, Origin: target, policy: policy}, nil
+	return nil
 }
 
 // CompileCachePolicy makes the form that edges serve from. Errors are of type

@@ -26,7 +26,7 @@ type Distribution struct {
 	// are not in it have DefaultErrorTTL.
 	ErrorTTL map[int]time.Duration
 
-	behaviors []*Behavior // in order; the default one is last
+	behaviors []Behavior // in order; the default one is last
 	patterns  *pathpattern.List
 	hosts     []string // generated name and aliases
 }

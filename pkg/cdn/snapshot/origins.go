@@ -16,8 +16,8 @@ import (
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
 
-func compileTargets(distribution string, origins []*configv1.Origin) (map[string]Target, error) {
-	out := make(map[string]Target, len(origins))
+func compileTargets(distribution string, origins []*configv1.Origin) ([]Target, error) {
+	out := make([]Target, 0, len(origins))
 	for _, o := range origins {
 		t := Target{ID: o.GetId(), Path: o.GetOriginPath()}
 		over := override{
@@ -45,7 +45,7 @@ func compileTargets(distribution string, origins []*configv1.Origin) (map[string
 		default:
 			return nil, invalid("origins %q: neither endpoint nor origin_ref", o.GetId())
 		}
-		out[t.ID] = t
+		out = append(out, t)
 	}
 	return out, nil
 }

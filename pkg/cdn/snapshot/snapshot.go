@@ -51,7 +51,7 @@ type Rejection struct {
 // Empty is the snapshot before anything was read: it knows the managed policies
 // and nothing else.
 func Empty() *Snapshot {
-	policies := table[*CachePolicy]{}.edit()
+	policies := table[*CachePolicy]{}.change()
 	for _, p := range managed.CachePolicies() {
 		id := strings.TrimPrefix(p.GetName(), string(keys.CachePolicies)+"/")
 		compiled, err := CompileCachePolicy(id, p)
@@ -87,8 +87,7 @@ func (s *Snapshot) wildcard(suffix string) (string, bool) {
 		return "", false
 	}
 	name := append(append(buf[:0], '*', '.'), suffix...)
-	id, ok := s.hosts.shard(place(name))[string(name)]
-	return id, ok
+	return lookup(s.hosts, name)
 }
 
 // Behavior returns the behavior for a path that pathpattern.Normalize has made
@@ -98,7 +97,7 @@ func (d *Distribution) Behavior(normalized string) *Behavior {
 	if i < 0 { // a path without a leading slash; the default behavior takes it
 		i = len(d.behaviors) - 1
 	}
-	return d.behaviors[i]
+	return &d.behaviors[i]
 }
 
 // Hosts returns the names that the distribution answers for.

@@ -172,19 +172,3 @@ func TestOrigins(t *testing.T) {
 		t.Error("an old snapshot changed")
 	}
 }
-
-func BenchmarkApplyOneOf10000(b *testing.B) {
-	var all []Change
-	for i := range 10000 {
-		all = append(all, record(b, keys.Distributions, fmt.Sprint(i), int64(i+1), distribution(fmt.Sprint(i), "o", optimized)))
-	}
-	s, _ := Empty().Replace(10000, all)
-	rev := int64(10000)
-	change := record(b, keys.Distributions, "7", rev, distribution("7", "other", optimized))
-	b.ReportAllocs()
-	for b.Loop() {
-		rev++
-		change.ModRevision = rev
-		s, _ = s.Apply(rev, []Change{change})
-	}
-}

@@ -2,106 +2,188 @@
 
 package snapshot
 
-import "iter"
+import (
+	"hash/maphash"
+	"iter"
+	"slices"
+)
 
-// fanout is how many branches a table has, and shards each branch: 4096 shards in
-// all, so that with 10,000 entries a change copies two short arrays and a map of two
-// or three entries, and with 100,000 one of 25. Its cost hardly depends on how much
-// else there is (design 3.2).
-const fanout = 64
+// fanout is how many branches each of three levels has: 4096 shards in all. With
+// 10,000 entries a change copies three short arrays and a shard of two or three
+// entries, with 100,000 one of 25: its cost hardly depends on how much else there is
+// (design 3.2).
+const fanout = 16
 
-type shard[V any] = map[string]V
+// entry is one key with its value. Entries of a shard are in ascending order of hash.
+type entry[V any] struct {
+	hash  uint64
+	key   string
+	value V
+}
 
-type branch[V any] [fanout]shard[V]
+type shard[V any] []entry[V]
+
+// find returns where the key is; false: where it would have to be.
+func find[V any, K string | []byte](s shard[V], hash uint64, key K) (int, bool) {
+	i, j := 0, len(s)
+	for i < j {
+		if h := int(uint(i+j) >> 1); s[h].hash < hash {
+			i = h + 1
+		} else {
+			j = h
+		}
+	}
+	for ; i < len(s) && s[i].hash == hash; i++ {
+		if s[i].key == string(key) {
+			return i, true
+		}
+	}
+	return i, false
+}
+
+// The levels. Each knows the edit that made it, which alone may change it; mine says
+// so for each shard.
+type (
+	root[V any] struct {
+		edit     uint64
+		branches [fanout]*branch[V]
+	}
+	branch[V any] struct {
+		edit  uint64
+		twigs [fanout]*twig[V]
+	}
+	twig[V any] struct {
+		edit   uint64
+		mine   uint16
+		shards [fanout]shard[V]
+	}
+)
 
 // table maps strings to values. It is immutable: edit makes a changed copy that
 // shares every untouched shard. The zero value is empty.
 type table[V any] struct {
-	root *[fanout]*branch[V]
+	root *root[V]
 	size int
+	edit uint64 // that made it; grows with each edit of an edit
 }
 
-func (t table[V]) get(key string) (V, bool) {
-	v, ok := t.shard(place(key))[key]
-	return v, ok
-}
+// seed makes the places of keys, which only this process knows.
+var seed = maphash.MakeSeed()
 
-// shard returns the shard at a place; nil, which reads as empty, if there is none.
-func (t table[V]) shard(at uint16) shard[V] {
-	if t.root == nil || t.root[at/fanout] == nil {
-		return nil
+func (t table[V]) get(key string) (v V, ok bool) { return lookup(t, key) }
+
+// lookup is get for a key that need not be a string.
+func lookup[V any, K string | []byte](t table[V], key K) (v V, ok bool) {
+	if t.root == nil {
+		return v, false
 	}
-	return t.root[at/fanout][at%fanout]
+	hash := sum(key)
+	b := t.root.branches[hash%fanout]
+	if b == nil {
+		return v, false
+	}
+	w := b.twigs[hash/fanout%fanout]
+	if w == nil {
+		return v, false
+	}
+	s := w.shards[hash/fanout/fanout%fanout]
+	if i, ok := find(s, hash, key); ok {
+		return s[i].value, true
+	}
+	return v, false
+}
+
+func sum[K string | []byte](key K) uint64 {
+	if s, ok := any(key).(string); ok {
+		return maphash.String(seed, s)
+	}
+	return maphash.Bytes(seed, []byte(key))
 }
 
 func (t table[V]) all() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
-		if t.size == 0 {
+		if t.root == nil {
 			return
 		}
-		for at := range uint16(fanout * fanout) {
-			for k, v := range t.shard(at) {
-				if !yield(k, v) {
-					return
+		for _, b := range t.root.branches {
+			if b == nil {
+				continue
+			}
+			for _, w := range b.twigs {
+				if w == nil {
+					continue
+				}
+				for _, s := range w.shards {
+					for i := range s {
+						if !yield(s[i].key, s[i].value) {
+							return
+						}
+					}
 				}
 			}
 		}
 	}
 }
 
-// edit begins a changed copy. The table itself stays as it is.
-func (t table[V]) edit() *editor[V] {
-	return &editor[V]{table: t}
+// change begins a changed copy. The table itself stays as it is.
+func (t table[V]) change() editor[V] {
+	t.edit++
+	return editor[V]{t}
 }
 
 // editor builds the next version of a table. It is used by one goroutine.
-type editor[V any] struct {
-	table[V]
-	// owned says which parts are this editor's own copies: nil for none, then each
-	// branch and shard that it has touched.
-	owned *[fanout]*[fanout]bool
-}
+type editor[V any] struct{ table[V] }
 
 func (e *editor[V]) set(key string, v V) {
-	shard := e.own(place(key))
-	if _, ok := shard[key]; !ok {
-		e.size++
+	hash := sum(key)
+	s := e.own(hash)
+	i, ok := find(*s, hash, key)
+	if ok {
+		(*s)[i].value = v
+		return
 	}
-	shard[key] = v
+	*s = slices.Insert(*s, i, entry[V]{hash, key, v})
+	e.size++
 }
 
 func (e *editor[V]) del(key string) {
 	if _, ok := e.get(key); !ok {
 		return
 	}
-	delete(e.own(place(key)), key)
+	hash := sum(key)
+	s := e.own(hash)
+	i, _ := find(*s, hash, key)
+	*s = slices.Delete(*s, i, i+1)
 	e.size--
 }
 
 // own returns a shard that may be written to, copying what leads to it the first time.
-func (e *editor[V]) own(at uint16) shard[V] {
-	i, j := at/fanout, at%fanout
-	if e.owned == nil {
-		e.owned = new([fanout]*[fanout]bool)
-		e.root = clone(e.root)
+func (e *editor[V]) own(hash uint64) *shard[V] {
+	r := &e.root
+	if *r == nil || (*r).edit != e.edit {
+		*r = clone(*r)
+		(*r).edit = e.edit
 	}
-	if e.owned[i] == nil {
-		e.owned[i] = new([fanout]bool)
-		e.root[i] = clone(e.root[i])
+	b := &(*r).branches[hash%fanout]
+	if *b == nil || (*b).edit != e.edit {
+		*b = clone(*b)
+		(*b).edit = e.edit
 	}
-	if !e.owned[i][j] {
-		e.owned[i][j] = true
-		old := e.root[i][j]
-		own := make(shard[V], len(old)+1)
-		for k, v := range old {
-			own[k] = v
-		}
-		e.root[i][j] = own
+	w := &(*b).twigs[hash/fanout%fanout]
+	if *w == nil || (*w).edit != e.edit {
+		*w = clone(*w)
+		(*w).edit, (*w).mine = e.edit, 0
 	}
-	return e.root[i][j]
+	at := hash / fanout / fanout % fanout
+	s := &(*w).shards[at]
+	if (*w).mine&(1<<at) == 0 {
+		(*w).mine |= 1 << at
+		*s = append(make(shard[V], 0, len(*s)+1), *s...)
+	}
+	return s
 }
 
-// clone copies an array; nil counts as one of zero values.
+// clone copies a level; nil counts as one of zero values.
 func clone[A any](old *A) *A {
 	out := new(A)
 	if old != nil {
@@ -112,13 +194,3 @@ func clone[A any](old *A) *A {
 
 // done returns the new table. The editor must not be used afterwards.
 func (e *editor[V]) done() table[V] { return e.table }
-
-// place is the shard of a key, by FNV-1a: short keys, no seed needed, because whoever
-// chooses host names is an operator of this installation.
-func place[K string | []byte](key K) uint16 {
-	h := uint32(2166136261)
-	for i := range len(key) {
-		h = (h ^ uint32(key[i])) * 16777619
-	}
-	return uint16(h^h>>12^h>>24) % (fanout * fanout)
-}

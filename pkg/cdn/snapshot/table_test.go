@@ -18,7 +18,7 @@ func TestTable(t *testing.T) {
 		var models []map[string]int
 		now, model := table[int]{}, map[string]int{}
 		for range rapid.IntRange(1, 8).Draw(t, "edits") {
-			e := now.edit()
+			e := now.change()
 			for range rapid.IntRange(0, 30).Draw(t, "changes") {
 				key := fmt.Sprint(rapid.IntRange(0, 40).Draw(t, "key"))
 				if rapid.Bool().Draw(t, "set") {
