@@ -15,8 +15,7 @@ const eventSize = 64
 
 // queue holds what the watch brought and apply has not taken.
 type queue struct {
-	limit int           // in bytes
-	more  chan struct{} // has one when there is something to take
+	limit int // in bytes
 
 	mu       sync.Mutex // guards the rest
 	events   []Event    // in order of revision
@@ -25,7 +24,7 @@ type queue struct {
 }
 
 func newQueue(limit int) *queue {
-	return &queue{limit: limit, more: make(chan struct{}, 1)}
+	return &queue{limit: limit}
 }
 
 // add puts a response at the end. It is false when there is too much: then nothing
@@ -48,10 +47,6 @@ func (q *queue) add(r clientv3.WatchResponse) bool {
 		q.revision = r.Events[len(r.Events)-1].Kv.ModRevision
 	case r.IsProgressNotify():
 		q.revision = max(q.revision, r.Header.Revision)
-	}
-	select {
-	case q.more <- struct{}{}:
-	default:
 	}
 	return true
 }

@@ -45,20 +45,18 @@ func (c *copier) watch(ctx context.Context) error {
 		return err
 	}
 	c.setConnected(true)
-	pending := newQueue(c.limits.pending)
-	group.Go(func() error { return drain(ctx, responses, pending, c.limits.silence) })
+	in := newIntake(responses, c.limits)
+	defer in.close()
 	for {
-		select {
-		case <-pending.more:
-			if err := c.advance(pending); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			cause := group.Wait() // of the first to end
-			if err := c.advance(pending); err != nil {
-				return err
-			}
-			return cause
+		err := in.next(ctx)
+		if ctx.Err() != nil {
+			err = group.Wait() // the first to end knows why
+		}
+		if lost := c.advance(in); lost != nil {
+			return lost
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -95,8 +93,8 @@ func (c *copier) connection(ctx context.Context) error {
 
 // advance hands over what waits, as one batch. What came from another data set is
 // left to the list that follows.
-func (c *copier) advance(q *queue) error {
-	events, revision := q.take()
+func (c *copier) advance(in *intake) error {
+	events, revision := in.queue.take()
 	if len(events) == 0 && revision <= c.at.Revision {
 		return nil
 	}
@@ -109,32 +107,8 @@ func (c *copier) advance(q *queue) error {
 	if another(c.at.Epoch, epoch) {
 		return errEpoch
 	}
+	in.relieve()
+	defer in.resume()
 	c.step(Batch{Revision: revision, Events: events, Live: true, Epoch: epoch})
 	return nil
-}
-
-// drain empties the watch at once, as neither etcd nor its client bounds what waits
-// there usefully (C8.17).
-func drain(ctx context.Context, responses clientv3.WatchChan, to *queue, silence time.Duration) error {
-	quiet := time.NewTimer(silence)
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-quiet.C:
-			return errSilent
-		case r, ok := <-responses:
-			if !ok {
-				return errClosed
-			}
-			if err := r.Err(); err != nil { // compacted and no leader among them
-				return fmt.Errorf("watch: %w", err)
-			}
-			quiet.Reset(silence)
-			if !to.add(r) {
-				return errBehind
-			}
-		}
-	}
 }
