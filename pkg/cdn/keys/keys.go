@@ -50,11 +50,22 @@ type Collection string
 
 // The collections of this release.
 const (
-	Distributions Collection = "distributions"
-	CachePolicies Collection = "cachePolicies"
-	Origins       Collection = "origins"
-	Edges         Collection = "edges"
-	settings      Collection = "settings"
+	Distributions                Collection = "distributions"
+	CachePolicies                Collection = "cachePolicies"
+	OriginRequestPolicies        Collection = "originRequestPolicies"
+	ResponseHeadersPolicies      Collection = "responseHeadersPolicies"
+	PublicKeys                   Collection = "publicKeys"
+	KeyGroups                    Collection = "keyGroups"
+	Functions                    Collection = "functions"
+	KeyValueStores               Collection = "keyValueStores"
+	ContinuousDeploymentPolicies Collection = "continuousDeploymentPolicies"
+	RealtimeLogConfigs           Collection = "realtimeLogConfigs"
+	Certificates                 Collection = "certificates"
+	Origins                      Collection = "origins"
+	OriginAccessControls         Collection = "originAccessControls"
+	Edges                        Collection = "edges"
+	settings                     Collection = "settings"
+	invalidations                Collection = "invalidations"
 )
 
 // Name is the resource name of an id, for example distributions/E1.
@@ -65,6 +76,49 @@ func (c Collection) Prefix() string { return resources + string(c) + "/" }
 
 // Resource is the key of a resource that edges may see (C8.22, C8.23, C8.27).
 func Resource(c Collection, id string) string { return c.Prefix() + escape(id) }
+
+// Invalidation is the key of an invalidation (C8.28).
+func Invalidation(distribution, id string) string { return InvalidationsOf(distribution) + escape(id) }
+
+// InvalidationsOf is the prefix of all invalidations of a distribution.
+func InvalidationsOf(distribution string) string {
+	return invalidations.Prefix() + escape(distribution) + "/"
+}
+
+// InvalidationName is the resource name of an invalidation (C6.11).
+func InvalidationName(distribution, id string) string {
+	return Distributions.Name(distribution) + "/" + invalidations.Name(id)
+}
+
+// UniqueName is the claim of a name that is unique in its collection; its value is
+// the id of the holder (C8.32).
+func UniqueName(c Collection, name string) string {
+	return control + "names/" + string(c) + "/" + escape(name)
+}
+
+// RequestID is the memory of a request that was made with an idempotency key; the
+// arguments are hashed together (C8.35).
+func RequestID(principal, method, id string) string {
+	h := sha256.New()
+	for _, part := range []string{principal, method, id} {
+		fmt.Fprintf(h, "%d:%s,", len(part), part)
+	}
+	return control + "reqid/" + hex.EncodeToString(h.Sum(nil))
+}
+
+// Version is the key of a numbered former state of a distribution (design §5). The
+// number is padded, so that keys are in its order.
+func Version(distribution string, number int64) string {
+	return fmt.Sprintf("%s%019d", VersionsOf(distribution), number)
+}
+
+// VersionsOf is the prefix of all versions of a distribution.
+func VersionsOf(distribution string) string {
+	return control + "versions/" + escape(distribution) + "/"
+}
+
+// Draft is the key of the DEVELOPMENT stage of a function (C8.36).
+func Draft(function string) string { return control + "functions/" + escape(function) }
 
 // Edge is the key of an edge's identity (design 3.1).
 func Edge(id string) string { return edges + "edges/" + escape(id) }
@@ -126,16 +180,20 @@ const (
 	KindBeat
 	KindEdge
 	KindEdgeStatus
+	KindInvalidation
 )
 
-// Parse tells what a key holds and the id of the resource. A key that is not of
-// this schema is KindOther.
+// Parse tells what a key holds and the id of the resource; of an invalidation there
+// are two ids, see ParseInvalidation. A key that is not of this schema is KindOther.
 func Parse(key string) (Kind, string) {
 	switch key {
 	case Epoch:
 		return KindEpoch, ""
 	case Beat:
 		return KindBeat, ""
+	}
+	if _, id, ok := ParseInvalidation(key); ok {
+		return KindInvalidation, id
 	}
 	for _, p := range []struct {
 		prefix string
@@ -156,6 +214,21 @@ func Parse(key string) (Kind, string) {
 		}
 	}
 	return KindOther, ""
+}
+
+// ParseInvalidation returns the ids in a key made by Invalidation.
+func ParseInvalidation(key string) (distribution, id string, ok bool) {
+	rest, ok := strings.CutPrefix(key, invalidations.Prefix())
+	if !ok {
+		return "", "", false
+	}
+	of, rest, _ := strings.Cut(rest, "/")
+	distribution, err := unescape(of)
+	id, err2 := unescape(rest)
+	if err != nil || err2 != nil || distribution == "" || id == "" || strings.Contains(rest, "/") {
+		return "", "", false
+	}
+	return distribution, id, true
 }
 
 // escape makes one key segment of s: everything outside [A-Za-z0-9._~*-] becomes

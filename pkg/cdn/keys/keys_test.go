@@ -23,6 +23,10 @@ func TestKeys(t *testing.T) {
 		{"C8.33: reference", Ref(Origins, "web", Distributions, "E1"), "/seafront/v1/c/refs/origins/web/distributions/E1"},
 		{"C8.39: edge status", EdgeStatus("a"), "/seafront/v1/s/edges/a"},
 		{"design 3.1: edge identity", Edge("a"), "/seafront/v1/e/edges/a"},
+		{"C8.28: invalidation", Invalidation("E1", "I1"), "/seafront/v1/r/invalidations/E1/I1"},
+		{"C8.32: unique name", UniqueName(KeyGroups, "a b"), "/seafront/v1/c/names/keyGroups/a%20b"},
+		{"C8.36: draft of a function", Draft("f"), "/seafront/v1/c/functions/f"},
+		{"design §5: version", Version("E1", 7), "/seafront/v1/c/versions/E1/0000000000000000007"},
 		{"C8.44: a name never holds a slash", Edge("a/b c"), "/seafront/v1/e/edges/a%2Fb%20c"},
 	} {
 		if tt.got != tt.want {
@@ -62,6 +66,9 @@ func TestParse(t *testing.T) {
 		{Resource(Origins, "o"), KindOrigin, "o"},
 		{Edge("a/b"), KindEdge, "a/b"},
 		{EdgeStatus("a"), KindEdgeStatus, "a"},
+		{Invalidation("E1", "I1"), KindInvalidation, "I1"},
+		{InvalidationsOf("E1"), KindOther, ""},
+		{Invalidation("E1", "I1") + "/x", KindOther, ""},
 		{Epoch, KindEpoch, ""},
 		{Beat, KindBeat, ""},
 		{Root + "r/keyGroups/x", KindOther, ""},

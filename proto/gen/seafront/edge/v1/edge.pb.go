@@ -165,7 +165,16 @@ type EdgeStatus struct {
 	// Release and commit of the edge's binary.
 	Build string `protobuf:"bytes,10,opt,name=build,proto3" json:"build,omitempty"`
 	// When the edge wrote this status, by its clock.
-	ReportTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=report_time,json=reportTime,proto3" json:"report_time,omitempty"`
+	ReportTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=report_time,json=reportTime,proto3" json:"report_time,omitempty"`
+	// Every invalidation up to this etcd revision is on the edge's disk and obeyed.
+	// Never above applied_revision.
+	AppliedInvalidationRevision int64 `protobuf:"varint,12,opt,name=applied_invalidation_revision,json=appliedInvalidationRevision,proto3" json:"applied_invalidation_revision,omitempty"`
+	// How many objects each of the newest invalidations has been the end of, in this
+	// run of the edge. Only those with a count, at most 100.
+	Dead []*DeadCount `protobuf:"bytes,13,rep,name=dead,proto3" json:"dead,omitempty"`
+	// True when an operator has asked the edge to drain and it answers viewers with
+	// that in mind.
+	Draining      bool `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +286,83 @@ func (x *EdgeStatus) GetReportTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *EdgeStatus) GetAppliedInvalidationRevision() int64 {
+	if x != nil {
+		return x.AppliedInvalidationRevision
+	}
+	return 0
+}
+
+func (x *EdgeStatus) GetDead() []*DeadCount {
+	if x != nil {
+		return x.Dead
+	}
+	return nil
+}
+
+func (x *EdgeStatus) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+// How many stored objects an edge has found dead by one invalidation.
+type DeadCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The invalidation. Format:
+	// distributions/{distribution}/invalidations/{invalidation}.
+	Invalidation string `protobuf:"bytes,1,opt,name=invalidation,proto3" json:"invalidation,omitempty"`
+	// How many objects.
+	Objects       int64 `protobuf:"varint,2,opt,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadCount) Reset() {
+	*x = DeadCount{}
+	mi := &file_seafront_edge_v1_edge_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadCount) ProtoMessage() {}
+
+func (x *DeadCount) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_edge_v1_edge_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadCount.ProtoReflect.Descriptor instead.
+func (*DeadCount) Descriptor() ([]byte, []int) {
+	return file_seafront_edge_v1_edge_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DeadCount) GetInvalidation() string {
+	if x != nil {
+		return x.Invalidation
+	}
+	return ""
+}
+
+func (x *DeadCount) GetObjects() int64 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
 // A record that an edge could not use.
 type RejectedRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -294,7 +380,7 @@ type RejectedRecord struct {
 
 func (x *RejectedRecord) Reset() {
 	*x = RejectedRecord{}
-	mi := &file_seafront_edge_v1_edge_proto_msgTypes[2]
+	mi := &file_seafront_edge_v1_edge_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +392,7 @@ func (x *RejectedRecord) String() string {
 func (*RejectedRecord) ProtoMessage() {}
 
 func (x *RejectedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_edge_v1_edge_proto_msgTypes[2]
+	mi := &file_seafront_edge_v1_edge_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +405,7 @@ func (x *RejectedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRecord.ProtoReflect.Descriptor instead.
 func (*RejectedRecord) Descriptor() ([]byte, []int) {
-	return file_seafront_edge_v1_edge_proto_rawDescGZIP(), []int{2}
+	return file_seafront_edge_v1_edge_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RejectedRecord) GetResource() string {
@@ -358,7 +444,7 @@ const file_seafront_edge_v1_edge_proto_rawDesc = "" +
 	"\x04Edge\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03pop\x18\x02 \x01(\tR\x03pop\x12\x1c\n" +
-	"\taddresses\x18\x03 \x03(\tR\taddresses\"\x97\x04\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\"\xa8\x05\n" +
 	"\n" +
 	"EdgeStatus\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x14\n" +
@@ -373,11 +459,17 @@ const file_seafront_edge_v1_edge_proto_rawDesc = "" +
 	"\x05build\x18\n" +
 	" \x01(\tR\x05build\x12;\n" +
 	"\vreport_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"reportTime\"B\n" +
+	"reportTime\x12B\n" +
+	"\x1dapplied_invalidation_revision\x18\f \x01(\x03R\x1bappliedInvalidationRevision\x12/\n" +
+	"\x04dead\x18\r \x03(\v2\x1b.seafront.edge.v1.DeadCountR\x04dead\x12\x1a\n" +
+	"\bdraining\x18\x0e \x01(\bR\bdraining\"B\n" +
 	"\x06Source\x12\x16\n" +
 	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSOURCE_ETCD\x10\x01\x12\x0f\n" +
-	"\vSOURCE_DISK\x10\x02\"z\n" +
+	"\vSOURCE_DISK\x10\x02\"I\n" +
+	"\tDeadCount\x12\"\n" +
+	"\finvalidation\x18\x01 \x01(\tR\finvalidation\x12\x18\n" +
+	"\aobjects\x18\x02 \x01(\x03R\aobjects\"z\n" +
 	"\x0eRejectedRecord\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
@@ -398,24 +490,26 @@ func file_seafront_edge_v1_edge_proto_rawDescGZIP() []byte {
 }
 
 var file_seafront_edge_v1_edge_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_seafront_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_seafront_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_seafront_edge_v1_edge_proto_goTypes = []any{
 	(EdgeStatus_Source)(0),        // 0: seafront.edge.v1.EdgeStatus.Source
 	(*Edge)(nil),                  // 1: seafront.edge.v1.Edge
 	(*EdgeStatus)(nil),            // 2: seafront.edge.v1.EdgeStatus
-	(*RejectedRecord)(nil),        // 3: seafront.edge.v1.RejectedRecord
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*DeadCount)(nil),             // 3: seafront.edge.v1.DeadCount
+	(*RejectedRecord)(nil),        // 4: seafront.edge.v1.RejectedRecord
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_seafront_edge_v1_edge_proto_depIdxs = []int32{
-	4, // 0: seafront.edge.v1.EdgeStatus.applied_time:type_name -> google.protobuf.Timestamp
-	3, // 1: seafront.edge.v1.EdgeStatus.rejected:type_name -> seafront.edge.v1.RejectedRecord
+	5, // 0: seafront.edge.v1.EdgeStatus.applied_time:type_name -> google.protobuf.Timestamp
+	4, // 1: seafront.edge.v1.EdgeStatus.rejected:type_name -> seafront.edge.v1.RejectedRecord
 	0, // 2: seafront.edge.v1.EdgeStatus.source:type_name -> seafront.edge.v1.EdgeStatus.Source
-	4, // 3: seafront.edge.v1.EdgeStatus.report_time:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 3: seafront.edge.v1.EdgeStatus.report_time:type_name -> google.protobuf.Timestamp
+	3, // 4: seafront.edge.v1.EdgeStatus.dead:type_name -> seafront.edge.v1.DeadCount
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_seafront_edge_v1_edge_proto_init() }
@@ -429,7 +523,7 @@ func file_seafront_edge_v1_edge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_edge_v1_edge_proto_rawDesc), len(file_seafront_edge_v1_edge_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
