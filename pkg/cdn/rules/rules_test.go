@@ -53,7 +53,15 @@ func TestEveryRequestFieldIsBuiltOrRefused(t *testing.T) {
 	for _, file := range []protoreflect.FileDescriptor{
 		configv1.File_seafront_config_v1_distribution_service_proto,
 		configv1.File_seafront_config_v1_cache_policy_service_proto,
+		configv1.File_seafront_config_v1_certificate_service_proto,
+		configv1.File_seafront_config_v1_continuous_deployment_policy_service_proto,
+		configv1.File_seafront_config_v1_function_service_proto,
+		configv1.File_seafront_config_v1_key_group_service_proto,
+		configv1.File_seafront_config_v1_key_value_store_service_proto,
+		configv1.File_seafront_config_v1_public_key_service_proto,
+		configv1.File_seafront_config_v1_realtime_log_config_service_proto,
 		originv1.File_seafront_origin_v1_origin_service_proto,
+		originv1.File_seafront_origin_v1_origin_access_control_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
 
 // unbuilt is the one table of fields that have no effect in this release: refused
@@ -34,6 +35,11 @@ func unbuiltValues() map[protoreflect.FullName][]protoreflect.EnumNumber {
 		"seafront.config.v1.CacheBehavior.allowed_methods": methods,
 		"seafront.config.v1.CacheBehavior.cached_methods":  methods,
 		"seafront.config.v1.CachePolicy.semantics":         {configv1.CacheSemantics_CACHE_SEMANTICS_HTTP.Number()},
+		"seafront.origin.v1.OriginAccessControl.origin_type": {
+			originv1.OriginAccessControl_ORIGIN_TYPE_MEDIASTORE.Number(),
+			originv1.OriginAccessControl_ORIGIN_TYPE_MEDIAPACKAGEV2.Number(),
+			originv1.OriginAccessControl_ORIGIN_TYPE_LAMBDA.Number(),
+		},
 	}
 }
 
