@@ -154,6 +154,14 @@ func (t *Tx) Commit(ctx context.Context) (revision int64, err error) {
 	return 0, t.conflict(res)
 }
 
+// Check looks at the conditions and writes nothing. The error is a *Conflict when one
+// does not hold.
+func (t *Tx) Check(ctx context.Context) error {
+	dry := &Tx{kv: t.kv, conditions: t.conditions}
+	_, err := dry.Commit(ctx)
+	return err
+}
+
 // end closes the span of a transaction. A refusal is an answer, not a failure.
 func end(span trace.Span, revision int64, err error) {
 	if refused, ok := errors.AsType[*Conflict](err); ok {

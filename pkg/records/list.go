@@ -40,6 +40,13 @@ type ListRequest struct {
 	Filter string
 }
 
+// Skip is what build returns for a record that is not in the listing.
+var Skip = errors.New("not in the listing")
+
+// scan is how many records one page looks at: beyond that it is short, or empty, and
+// the listing goes on with the next (C3.23).
+const scan = 5000
+
 // Item is one record of a listing.
 type Item struct {
 	Key string
@@ -77,8 +84,11 @@ func List[M proto.Message](ctx context.Context, kv clientv3.KV, req ListRequest,
 	if err != nil {
 		return nil, "", err
 	}
-	size := 0
+	size, seen := 0, 0
 	for {
+		if seen >= scan {
+			return page, formatToken(at), nil
+		}
 		res, err := readPage(ctx, kv, req.Prefix, at)
 		if err != nil {
 			return nil, "", err
@@ -91,7 +101,12 @@ func List[M proto.Message](ctx context.Context, kv clientv3.KV, req ListRequest,
 			if err != nil {
 				return nil, "", err
 			}
+			seen++
 			m, err := build(Item{string(pair.Key), v, resource})
+			if errors.Is(err, Skip) {
+				at.After = string(pair.Key)
+				continue
+			}
 			if err != nil {
 				return nil, "", err
 			}

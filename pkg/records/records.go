@@ -105,6 +105,9 @@ func read(ctx context.Context, kv clientv3.KV, key string, opts ...clientv3.OpOp
 // fault maps the error of a call that had callTimeout below ctx: if the caller still
 // waits, a deadline that passed was ours, and the store did not answer.
 func fault(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		e := apierr.New(apierr.Unavailable, apierr.ReasonStoreUnavailable, "the store does not answer; try again")
 		e.Cause = err

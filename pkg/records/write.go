@@ -13,14 +13,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/caller"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 )
-
-// anonymous is the principal of every write: callers are not authenticated yet, and
-// a record must not look as if they had been.
-const anonymous = "anonymous"
 
 // maxTraceState is how much of a caller's tracestate is kept: what W3C Trace Context
 // §3.3.1.5 asks to propagate. A longer one is dropped whole, the trace goes on.
@@ -35,7 +32,7 @@ func Next(ctx context.Context, prev Version) *storev1.Record {
 	rec := &storev1.Record{
 		WriteId:     keys.NewWriteID(),
 		Generation:  prev.Generation + 1,
-		Principal:   anonymous,
+		Principal:   caller.From(ctx).Name,
 		Traceparent: trace.Get("traceparent"),
 	}
 	if s := trace.Get("tracestate"); len(s) <= maxTraceState {
@@ -87,6 +84,18 @@ func Commit(ctx context.Context, kv clientv3.KV, tx *etcd.Tx, key string, rec *s
 		return Version{}, err
 	}
 	return v, nil
+}
+
+// Check looks at the conditions of tx and writes nothing. The error is an
+// *etcd.Conflict when one does not hold.
+func Check(ctx context.Context, tx *etcd.Tx) error {
+	inner, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := tx.Check(inner)
+	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
+		return conflict
+	}
+	return fault(ctx, err)
 }
 
 // CommitDelete is Commit for a transaction that deletes key. When the answer is lost

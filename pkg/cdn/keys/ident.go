@@ -46,6 +46,15 @@ var etagEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 // NewDistributionID is E and 13 random characters of [A-Z0-9] (C3.41).
 func NewDistributionID() string { return "E" + random("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 13) }
 
+// NewPublicKeyID is K and 13 random characters of [A-Z0-9] (C3.41).
+func NewPublicKeyID() string { return "K" + random("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 13) }
+
+// NewInvalidationID is I and 13 random characters of [A-Z0-9] (C3.41).
+func NewInvalidationID() string { return "I" + random("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 13) }
+
+// NewAccessControlID is E and 13 random characters of [A-Z0-9] (C3.41).
+func NewAccessControlID() string { return NewDistributionID() }
+
 // NewLabel is d and 13 random characters of [a-z0-9], 67 bits: the first label of
 // a generated host name (C3.39).
 func NewLabel() string { return "d" + random("abcdefghijklmnopqrstuvwxyz0123456789", 13) }

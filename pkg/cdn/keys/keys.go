@@ -231,6 +231,16 @@ func ParseInvalidation(key string) (distribution, id string, ok bool) {
 	return distribution, id, true
 }
 
+// ID is the id in the last segment of a key; empty when it is not a segment of this
+// schema.
+func ID(key string) string {
+	id, err := unescape(key[strings.LastIndexByte(key, '/')+1:])
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
 // escape makes one key segment of s: everything outside [A-Za-z0-9._~*-] becomes
 // %XX, so a name can never contain a slash (C8.44).
 func escape(s string) string {

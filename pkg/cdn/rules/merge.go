@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -26,10 +27,10 @@ import (
 // distribution.caller_reference or distribution.staging (ILLEGAL_UPDATE, C2.5).
 // Defaults are not filled. The message is nil when there are violations.
 func MergeDistribution(stored, in *configv1.Distribution, updateMask *fieldmaskpb.FieldMask) (*configv1.Distribution, []Violation) {
-	return merge(stored, in, updateMask.GetPaths(), change{
-		resource:  "distribution",
-		updatable: []protoreflect.Name{"labels", "config"},
-		immutable: []protoreflect.Name{"caller_reference", "staging"},
+	return Merge(stored, in, updateMask, Change{
+		Resource:  "distribution",
+		Updatable: []protoreflect.Name{"labels", "config"},
+		Immutable: []protoreflect.Name{"caller_reference", "staging"},
 	})
 }
 
@@ -37,30 +38,36 @@ func MergeDistribution(stored, in *configv1.Distribution, updateMask *fieldmaskp
 // populated field that is not output-only is replaced whole. Violations are at
 // update_mask.
 func MergeOrigin(stored, in *originv1.Origin, updateMask *fieldmaskpb.FieldMask) (*originv1.Origin, []Violation) {
-	return merge(stored, in, updateMask.GetPaths(), change{
-		resource: "origin",
-		updatable: []protoreflect.Name{
+	return Merge(stored, in, updateMask, Change{
+		Resource: "origin",
+		Updatable: []protoreflect.Name{
 			"labels", "display_name", "endpoint", "connection_attempts", "connect_timeout", "read_timeout",
 			"keepalive_timeout", "response_completion_timeout", "access_control", "custom_headers", "shield",
 		},
 	})
 }
 
-// change says which top-level fields of a resource a caller may write. The fields
+// Change says which top-level fields of a resource a caller may write. The fields
 // in neither list are the server's: what a caller says of them is ignored (AIP-203).
-type change struct {
-	resource             string // the field of the request that holds the resource
-	updatable, immutable []protoreflect.Name
+type Change struct {
+	// Resource is the field of the request that holds the resource.
+	Resource string
+	// Updatable fields may be written, Immutable ones named but not changed.
+	Updatable, Immutable []protoreflect.Name
+	// Reason is that of a changed immutable field, ILLEGAL_UPDATE when empty.
+	Reason string
 }
 
-func merge[M proto.Message](stored, in M, paths []string, c change) (M, []Violation) {
+// Merge is MergeDistribution for any resource.
+func Merge[M proto.Message](stored, in M, updateMask *fieldmaskpb.FieldMask, c Change) (M, []Violation) {
+	paths := updateMask.GetPaths()
 	out := proto.CloneOf(stored)
 	// A copy, because its parts become parts of the result.
 	src, dst := proto.CloneOf(in).ProtoReflect(), out.ProtoReflect()
 	var f findings
 	c.checkImmutable(&f, stored.ProtoReflect(), src, paths)
 	fields := dst.Descriptor().Fields()
-	for _, name := range c.updatable {
+	for _, name := range c.Updatable {
 		fd := fields.ByName(name)
 		if slices.Contains(paths, "*") || len(paths) == 0 && src.Has(fd) {
 			mask.Path{fd}.Copy(dst, src)
@@ -75,7 +82,7 @@ func merge[M proto.Message](stored, in M, paths []string, c change) (M, []Violat
 			f.add("update_mask", ReasonInvalid, "has the path %.100q, %v", path, err)
 			continue
 		}
-		if slices.Contains(c.updatable, steps[0].Name()) {
+		if slices.Contains(c.Updatable, steps[0].Name()) {
 			steps.Copy(dst, src)
 		}
 	}
@@ -88,12 +95,12 @@ func merge[M proto.Message](stored, in M, paths []string, c change) (M, []Violat
 
 // checkImmutable refuses other values of immutable fields. An absent one counts
 // only when the mask names it: everything else that a caller leaves out is kept.
-func (c change) checkImmutable(f *findings, stored, in protoreflect.Message, paths []string) {
-	for _, name := range c.immutable {
+func (c Change) checkImmutable(f *findings, stored, in protoreflect.Message, paths []string) {
+	for _, name := range c.Immutable {
 		fd := stored.Descriptor().Fields().ByName(name)
 		if !in.Has(fd) && !slices.Contains(paths, string(name)) || stored.Get(fd).Equal(in.Get(fd)) {
 			continue
 		}
-		f.add(c.resource+"."+string(name), ReasonIllegalUpdate, "is not what is stored, and can never be changed")
+		f.add(c.Resource+"."+string(name), cmp.Or(c.Reason, ReasonIllegalUpdate), "is not what is stored, and can never be changed")
 	}
 }

@@ -16,7 +16,8 @@ import (
 // Limits of names, references, pages and labels.
 const (
 	maxID          = 63
-	maxDistID      = 25
+	maxCoded       = 25
+	maxSelfNamed   = 64
 	defaultPage    = 100
 	maxPage        = 1000
 	maxLabels      = 50
@@ -48,10 +49,15 @@ func ParseName(field string, c keys.Collection, name string) (id string, v []Vio
 
 func isID(c keys.Collection, id string) bool {
 	switch c {
-	case keys.Distributions:
-		return len(id) >= 2 && len(id) <= maxDistID && id[0] == 'E' && only(id, upper+digits)
-	case keys.CachePolicies:
+	case keys.Distributions, keys.OriginAccessControls:
+		return isCoded(id, 'E')
+	case keys.PublicKeys:
+		return isCoded(id, 'K')
+	case keys.CachePolicies, keys.OriginRequestPolicies, keys.ResponseHeadersPolicies, keys.KeyGroups,
+		keys.ContinuousDeploymentPolicies, keys.Certificates:
 		return isUUID(id)
+	case keys.Functions, keys.KeyValueStores, keys.RealtimeLogConfigs:
+		return id != "" && len(id) <= maxSelfNamed && only(id, upper+lower+digits+"-_")
 	default:
 		return isChosenID(id)
 	}
@@ -60,13 +66,23 @@ func isID(c keys.Collection, id string) bool {
 // form describes the ids of a collection to people.
 func form(c keys.Collection) string {
 	switch c {
-	case keys.Distributions:
+	case keys.Distributions, keys.OriginAccessControls:
 		return "E and up to 24 characters of [A-Z0-9]"
-	case keys.CachePolicies:
+	case keys.PublicKeys:
+		return "K and up to 24 characters of [A-Z0-9]"
+	case keys.CachePolicies, keys.OriginRequestPolicies, keys.ResponseHeadersPolicies, keys.KeyGroups,
+		keys.ContinuousDeploymentPolicies, keys.Certificates:
 		return "a UUID in lower case"
+	case keys.Functions, keys.KeyValueStores, keys.RealtimeLogConfigs:
+		return "1 to 64 characters of [a-zA-Z0-9-_]"
 	default:
 		return "1 to 63 characters of [a-z0-9-], first a letter, last not a hyphen"
 	}
+}
+
+// isCoded says whether id is a letter of its kind and upper-case letters and digits.
+func isCoded(id string, kind byte) bool {
+	return len(id) >= 2 && len(id) <= maxCoded && id[0] == kind && only(id, upper+digits)
 }
 
 func isChosenID(id string) bool {

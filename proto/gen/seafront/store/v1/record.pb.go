@@ -172,6 +172,107 @@ func (x *Claim) GetTombstone() bool {
 	return false
 }
 
+// The key that names who holds a name that is unique in its collection.
+type NameClaim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the holder.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NameClaim) Reset() {
+	*x = NameClaim{}
+	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NameClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NameClaim) ProtoMessage() {}
+
+func (x *NameClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NameClaim.ProtoReflect.Descriptor instead.
+func (*NameClaim) Descriptor() ([]byte, []int) {
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *NameClaim) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// What is remembered of a request that must have one effect only.
+type RequestMemory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Resource name of what the request made, changed or deleted.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Hash of what was asked: the same key with another hash is another request.
+	Hash          []byte `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestMemory) Reset() {
+	*x = RequestMemory{}
+	mi := &file_seafront_store_v1_record_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestMemory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestMemory) ProtoMessage() {}
+
+func (x *RequestMemory) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_store_v1_record_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestMemory.ProtoReflect.Descriptor instead.
+func (*RequestMemory) Descriptor() ([]byte, []int) {
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RequestMemory) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RequestMemory) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
 // The place in a paged listing that a page token stands for.
 type PageToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -189,7 +290,7 @@ type PageToken struct {
 
 func (x *PageToken) Reset() {
 	*x = PageToken{}
-	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -201,7 +302,7 @@ func (x *PageToken) String() string {
 func (*PageToken) ProtoMessage() {}
 
 func (x *PageToken) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -214,7 +315,7 @@ func (x *PageToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageToken.ProtoReflect.Descriptor instead.
 func (*PageToken) Descriptor() ([]byte, []int) {
-	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PageToken) GetMethod() string {
@@ -263,7 +364,12 @@ const file_seafront_store_v1_record_proto_rawDesc = "" +
 	"\bresource\x18\x06 \x01(\fR\bresource\"I\n" +
 	"\x05Claim\x12\"\n" +
 	"\fdistribution\x18\x01 \x01(\tR\fdistribution\x12\x1c\n" +
-	"\ttombstone\x18\x02 \x01(\bR\ttombstone\"m\n" +
+	"\ttombstone\x18\x02 \x01(\bR\ttombstone\"\x1b\n" +
+	"\tNameClaim\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"7\n" +
+	"\rRequestMemory\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\"m\n" +
 	"\tPageToken\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\tR\x05after\x12\x1a\n" +
@@ -283,11 +389,13 @@ func file_seafront_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_seafront_store_v1_record_proto_rawDescData
 }
 
-var file_seafront_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_seafront_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_seafront_store_v1_record_proto_goTypes = []any{
-	(*Record)(nil),    // 0: seafront.store.v1.Record
-	(*Claim)(nil),     // 1: seafront.store.v1.Claim
-	(*PageToken)(nil), // 2: seafront.store.v1.PageToken
+	(*Record)(nil),        // 0: seafront.store.v1.Record
+	(*Claim)(nil),         // 1: seafront.store.v1.Claim
+	(*NameClaim)(nil),     // 2: seafront.store.v1.NameClaim
+	(*RequestMemory)(nil), // 3: seafront.store.v1.RequestMemory
+	(*PageToken)(nil),     // 4: seafront.store.v1.PageToken
 }
 var file_seafront_store_v1_record_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -308,7 +416,7 @@ func file_seafront_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_store_v1_record_proto_rawDesc), len(file_seafront_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

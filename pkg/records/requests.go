@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package records
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/caller"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+)
+
+// How long a request is remembered, and for how long the memories of one server share
+// a lease: one lease for each would not scale (C8.35, C9.51).
+const (
+	memory = 24 * time.Hour
+	bucket = 10 * time.Minute
+)
+
+// Reasons of bad idempotency keys.
+const (
+	ReasonRequestIDReused = "REQUEST_ID_REUSED" // C3.17
+	requestIDField        = "request_id"
+)
+
+// ConditionRequest is the name of the condition that Remember adds: a request with
+// the same key has been made since. It is then to be recalled.
+const ConditionRequest = "request id"
+
+// Requests remembers the requests of clients that gave an idempotency key (C3.17), so
+// that one that is repeated has its effect once. It is safe for concurrent use.
+type Requests struct {
+	kv    clientv3.KV
+	lease clientv3.Lease
+
+	mu    sync.Mutex // guards the rest
+	id    clientv3.LeaseID
+	until time.Time // of the use of id
+}
+
+// NewRequests makes a memory in etcd. Services of one process share it.
+func NewRequests(client *clientv3.Client) *Requests {
+	return &Requests{kv: client, lease: client}
+}
+
+// Request is one request with an idempotency key. Nil is one without.
+type Request struct {
+	key   string
+	hash  []byte
+	lease clientv3.LeaseID
+}
+
+// CheckRequestID says what is wrong with an idempotency key: it is empty or a UUID of
+// 36 characters.
+func CheckRequestID(id string) []apierr.Violation {
+	if id == "" {
+		return nil
+	}
+	if _, err := uuid.Parse(id); err != nil || len(id) != 36 {
+		return []apierr.Violation{{
+			Field: requestIDField, Reason: apierr.ReasonInvalid,
+			Description: "is not a UUID of 36 characters",
+		}}
+	}
+	return nil
+}
+
+// Recall looks a request up by its idempotency key. done is the name of the resource
+// that it was about when it has been made before: its answer is then read anew, and
+// nothing is done. Otherwise r is remembered together with the effect by Remember.
+// For an empty id r is nil. An id that was used for another request is an error.
+func (s *Requests) Recall(ctx context.Context, method, id string, req proto.Message) (r *Request, done string, err error) {
+	if id == "" {
+		return nil, "", nil
+	}
+	if e := apierr.BadFields(CheckRequestID(id)); e != nil {
+		return nil, "", e
+	}
+	r = &Request{key: keys.RequestID(caller.From(ctx).Name, method, id)}
+	if r.hash, err = requestHash(req); err != nil {
+		return nil, "", err
+	}
+	res, err := read(ctx, s.kv, r.key)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(res.Kvs) > 0 {
+		var was storev1.RequestMemory
+		if err := keys.Decode(res.Kvs[0].Value, &was); err != nil {
+			return nil, "", damaged(res.Kvs[0].Key, err)
+		}
+		if !bytes.Equal(was.GetHash(), r.hash) {
+			return nil, "", apierr.New(apierr.Invalid, ReasonRequestIDReused,
+				"%s was used for another request within the last 24 hours; a new request needs a new one", requestIDField).At(requestIDField)
+		}
+		return r, was.GetName(), nil
+	}
+	r.lease, err = s.shared(ctx)
+	return r, "", err
+}
+
+// Remember adds to the transaction that has the effect of r on the resource name that
+// r has been made, and the condition that it had not been.
+func (r *Request) Remember(tx *etcd.Tx, name string) error {
+	if r == nil {
+		return nil
+	}
+	value, err := keys.Encode(&storev1.RequestMemory{Name: name, Hash: r.hash})
+	if err != nil {
+		return unwritable(err)
+	}
+	tx.Absent(ConditionRequest, r.key)
+	tx.Put(r.key, value, clientv3.WithLease(r.lease))
+	return nil
+}
+
+// shared is the lease of the present bucket.
+func (s *Requests) shared(ctx context.Context) (clientv3.LeaseID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(s.until) {
+		return s.id, nil
+	}
+	bound, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	granted, err := s.lease.Grant(bound, int64((memory + bucket).Seconds()))
+	if err != nil {
+		return 0, fault(ctx, fmt.Errorf("grant a lease for idempotency keys: %w", err))
+	}
+	s.id, s.until = granted.ID, time.Now().Add(bucket)
+	return s.id, nil
+}
+
+// Drop makes the next request take a new lease: etcd does not know the present one.
+func (s *Requests) Drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Time{}
+}
+
+// requestHash is the same for the same request: its own key does not count.
+func requestHash(req proto.Message) ([]byte, error) {
+	bare := proto.Clone(req)
+	if fd := bare.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(requestIDField)); fd != nil {
+		bare.ProtoReflect().Clear(fd)
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
+	if err != nil {
+		return nil, unwritable(err)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:], nil
+}
