@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
+	"time"
 )
 
 // NewWriteID is the random number that one accepted write gets (C3.11). It is
@@ -49,11 +50,29 @@ func NewDistributionID() string { return "E" + random("ABCDEFGHIJKLMNOPQRSTUVWXY
 // NewPublicKeyID is K and 13 random characters of [A-Z0-9] (C3.41).
 func NewPublicKeyID() string { return "K" + random("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 13) }
 
-// NewInvalidationID is I and 13 random characters of [A-Z0-9] (C3.41).
-func NewInvalidationID() string { return "I" + random("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 13) }
-
 // NewAccessControlID is E and 13 random characters of [A-Z0-9] (C3.41).
 func NewAccessControlID() string { return NewDistributionID() }
+
+// Of the 13 characters behind the I of an invalidation, clockDigits are its time of
+// creation, counted in milliseconds backwards from lastMoment, in the year 5188.
+const (
+	clockDigits = 9
+	lastMoment  = 101559956668415 // 36^9 - 1
+)
+
+// NewInvalidationID is I and 13 characters of [A-Z0-9] (C3.41), such that ids in the
+// order of their bytes are newest first (C3.25). Two of one millisecond differ by
+// chance, one in 1.7 million that they do not.
+func NewInvalidationID(now time.Time) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	left := lastMoment - min(max(now.UnixMilli(), 0), lastMoment)
+	var clock [clockDigits]byte
+	for i := range clock {
+		clock[clockDigits-1-i] = digits[left%36]
+		left /= 36
+	}
+	return "I" + string(clock[:]) + random(digits, 13-clockDigits)
+}
 
 // NewLabel is d and 13 random characters of [a-z0-9], 67 bits: the first label of
 // a generated host name (C3.39).

@@ -90,6 +90,28 @@ func InvalidationName(distribution, id string) string {
 	return Distributions.Name(distribution) + "/" + invalidations.Name(id)
 }
 
+// InvalidationReference is the claim of a caller reference within a distribution, under
+// the lease of the invalidation that it made (C8.34).
+func InvalidationReference(distribution, reference string) string {
+	sum := sha256.Sum256([]byte(reference))
+	return InvalidationReferencesOf(distribution) + hex.EncodeToString(sum[:])
+}
+
+// InvalidationReferencesOf is the prefix of all claims of caller references within a
+// distribution.
+func InvalidationReferencesOf(distribution string) string {
+	return control + "idem/" + string(invalidations) + "/" + escape(distribution) + "/"
+}
+
+// Completion is the key that says that an invalidation is completed. It lies where
+// config watches and no edge does (design 3.5).
+func Completion(distribution, id string) string { return CompletionsOf(distribution) + escape(id) }
+
+// CompletionsOf is the prefix of the completions of all invalidations of a distribution.
+func CompletionsOf(distribution string) string {
+	return completions + escape(distribution) + "/"
+}
+
 // UniqueName is the claim of a name that is unique in its collection; its value is
 // the id of the holder (C8.32).
 func UniqueName(c Collection, name string) string {
@@ -131,6 +153,9 @@ func EdgeStatus(id string) string { return status + "edges/" + escape(id) }
 
 // EdgeStatusPrefix is the prefix of all edge status records.
 const EdgeStatusPrefix = status + "edges/"
+
+// completions is the prefix of all keys made by Completion.
+const completions = status + string(invalidations) + "/"
 
 // Host is the claim of a host name or wildcard, with its labels reversed so that a
 // wildcard and what it covers are neighbours (C8.30, C8.45).
@@ -218,7 +243,16 @@ func Parse(key string) (Kind, string) {
 
 // ParseInvalidation returns the ids in a key made by Invalidation.
 func ParseInvalidation(key string) (distribution, id string, ok bool) {
-	rest, ok := strings.CutPrefix(key, invalidations.Prefix())
+	return parsePair(key, invalidations.Prefix())
+}
+
+// ParseCompletion returns the ids in a key made by Completion.
+func ParseCompletion(key string) (distribution, id string, ok bool) {
+	return parsePair(key, completions)
+}
+
+func parsePair(key, prefix string) (distribution, id string, ok bool) {
+	rest, ok := strings.CutPrefix(key, prefix)
 	if !ok {
 		return "", "", false
 	}

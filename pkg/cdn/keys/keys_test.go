@@ -4,8 +4,10 @@ package keys
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -24,6 +26,8 @@ func TestKeys(t *testing.T) {
 		{"C8.39: edge status", EdgeStatus("a"), "/seafront/v1/s/edges/a"},
 		{"design 3.1: edge identity", Edge("a"), "/seafront/v1/e/edges/a"},
 		{"C8.28: invalidation", Invalidation("E1", "I1"), "/seafront/v1/r/invalidations/E1/I1"},
+		{"design 3.5: completion", Completion("E1", "I1"), "/seafront/v1/s/invalidations/E1/I1"},
+		{"C8.34: caller references are within a distribution", InvalidationReferencesOf("E1"), "/seafront/v1/c/idem/invalidations/E1/"},
 		{"C8.32: unique name", UniqueName(KeyGroups, "a b"), "/seafront/v1/c/names/keyGroups/a%20b"},
 		{"C8.36: draft of a function", Draft("f"), "/seafront/v1/c/functions/f"},
 		{"design §5: version", Version("E1", 7), "/seafront/v1/c/versions/E1/0000000000000000007"},
@@ -45,13 +49,15 @@ func TestRanges(t *testing.T) {
 			t.Errorf("design 3.1: an edge does not see %q", k)
 		}
 	}
-	for _, k := range []string{EdgeStatus("x"), Host("a.b"), Label("d"), Ref(Origins, "o", Distributions, "d")} {
+	for _, k := range []string{EdgeStatus("x"), Completion("E1", "I1"), InvalidationReference("E1", "x"), Host("a.b"), Label("d"), Ref(Origins, "o", Distributions, "d")} {
 		if in(k, EdgeFrom, EdgeTo) {
 			t.Errorf("C8.42: an edge sees %q", k)
 		}
 	}
-	if !in(EdgeStatus("x"), EdgeFrom, ConfigTo) {
-		t.Error("config does not see edge status")
+	for _, k := range []string{EdgeStatus("x"), Completion("E1", "I1")} {
+		if !in(k, EdgeFrom, ConfigTo) {
+			t.Errorf("config does not see %q", k)
+		}
 	}
 }
 
@@ -80,6 +86,15 @@ func TestParse(t *testing.T) {
 		if k, id := Parse(tt.key); k != tt.kind || id != tt.id {
 			t.Errorf("Parse(%q) = %v, %q, want %v, %q", tt.key, k, id, tt.kind, tt.id)
 		}
+	}
+	if d, id, ok := ParseCompletion(Completion("E 1", "I1")); d != "E 1" || id != "I1" || !ok {
+		t.Errorf("ParseCompletion = %q, %q, %v", d, id, ok)
+	}
+	if _, _, ok := ParseCompletion(Invalidation("E1", "I1")); ok {
+		t.Error("ParseCompletion accepts the key of an invalidation")
+	}
+	if k := InvalidationReference("E1", "a/b"); !strings.HasPrefix(k, InvalidationReferencesOf("E1")) || strings.Count(k, "/") != 7 {
+		t.Errorf("C8.34: caller reference key %q", k)
 	}
 	c, id, err := ParseRef(Ref(Origins, "o", Distributions, "E 1"))
 	if c != Distributions || id != "E 1" || err != nil {
@@ -161,6 +176,24 @@ func TestETag(t *testing.T) {
 		if _, ok := ParseETag(bad); ok {
 			t.Errorf("C3.6: %q accepted as an etag", bad)
 		}
+	}
+}
+
+func TestInvalidationID(t *testing.T) {
+	form := regexp.MustCompile(`^I[A-Z0-9]{13}$`)
+	rapid.Check(t, func(t *rapid.T) {
+		older := time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "older"))
+		newer := older.Add(time.Duration(rapid.Int64Range(1, 1<<40).Draw(t, "ms")) * time.Millisecond)
+		a, b := NewInvalidationID(older), NewInvalidationID(newer)
+		if !form.MatchString(a) || !form.MatchString(b) {
+			t.Fatalf("C3.41: ids %q, %q", a, b)
+		}
+		if b >= a {
+			t.Fatalf("C3.25: %q of %v does not stand before %q of %v", b, newer, a, older)
+		}
+	})
+	if id := NewInvalidationID(time.Time{}); !form.MatchString(id) {
+		t.Errorf("C3.41: id %q of a clock that is wrong", id)
 	}
 }
 

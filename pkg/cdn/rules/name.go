@@ -47,6 +47,18 @@ func ParseName(field string, c keys.Collection, name string) (id string, v []Vio
 	return "", []Violation{{field, ReasonInvalid, fmt.Sprintf("is %.100q; want %s and an id: %s", name, c.Name(""), form(c))}}
 }
 
+// ParseInvalidationName returns the ids in the resource name of an invalidation, for
+// example distributions/E1…/invalidations/I1… (C6.11, C3.41). A violation is at field.
+func ParseInvalidationName(field, name string) (distribution, id string, v []Violation) {
+	parent, rest, _ := strings.Cut(name, "/invalidations/")
+	distribution, v = ParseName(field, keys.Distributions, parent)
+	if len(v) == 0 && len(rest) >= 2 && len(rest) <= maxDistID+1 && rest[0] == 'I' && only(rest, upper+digits) {
+		return distribution, rest, nil
+	}
+	return "", "", []Violation{{field, ReasonInvalid, fmt.Sprintf(
+		"is %.100q; want distributions/, an id, /invalidations/ and an id: I and up to %d characters of [A-Z0-9]", name, maxDistID)}}
+}
+
 func isID(c keys.Collection, id string) bool {
 	switch c {
 	case keys.Distributions, keys.OriginAccessControls:

@@ -60,6 +60,7 @@ func TestEveryRequestFieldIsBuiltOrRefused(t *testing.T) {
 		configv1.File_seafront_config_v1_key_value_store_service_proto,
 		configv1.File_seafront_config_v1_public_key_service_proto,
 		configv1.File_seafront_config_v1_realtime_log_config_service_proto,
+		configv1.File_seafront_config_v1_invalidation_service_proto,
 		originv1.File_seafront_origin_v1_origin_service_proto,
 		originv1.File_seafront_origin_v1_origin_access_control_service_proto,
 	} {

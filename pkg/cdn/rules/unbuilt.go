@@ -70,6 +70,7 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.config.v1.CustomErrorResponse.response_page_path",
 		"seafront.config.v1.ListDistributionsRequest.filter",
 		"seafront.config.v1.CreateDistributionRequest.request_id",
+		"seafront.config.v1.CreateInvalidationRequest.request_id",
 		"seafront.config.v1.CreateDistributionRequest.validate_only",
 		"seafront.config.v1.UpdateDistributionRequest.request_id",
 		"seafront.config.v1.UpdateDistributionRequest.validate_only",

@@ -80,7 +80,8 @@ func (Invalidation_State) EnumDescriptor() ([]byte, []int) {
 // An order to forget stored objects of one distribution. Its revision orders it
 // against every other change: at an edge that has acknowledged it, no request gets
 // an object whose request to the origin began before the edge knew of it. It cannot
-// be changed, cancelled or deleted; it disappears 7 days after its creation.
+// be changed, cancelled or deleted; it disappears some 7 days after its creation, or
+// what else the server is set to, and never before.
 type Invalidation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name. Format:
@@ -98,12 +99,13 @@ type Invalidation struct {
 	CallerReference string `protobuf:"bytes,4,opt,name=caller_reference,json=callerReference,proto3" json:"caller_reference,omitempty"`
 	// Paths: / and at most 3999 characters, percent-encoded, case-sensitive, with the
 	// query string where it is in the cache key. * is a wildcard as the last character
-	// only. At most 3000 without a wildcard (BATCH_TOO_LARGE) and 15 with one
-	// (TOO_MANY_INVALIDATIONS_IN_PROGRESS). Doubles count once. Required unless tags
-	// are given.
+	// only. They are stored in canonical form: escapes in upper case, and none for
+	// letters, digits and -._~. At most 3000 without a wildcard (BATCH_TOO_LARGE) and 15
+	// with one (TOO_MANY_INVALIDATIONS_IN_PROGRESS); all paths and tags together have at
+	// most 512 KiB (BATCH_TOO_LARGE). Doubles count once. Required unless tags are given.
 	Paths []string `protobuf:"bytes,5,rep,name=paths,proto3" json:"paths,omitempty"`
-	// Cache tags, compared without regard to case: 1 to 256 visible ASCII characters
-	// without a comma. Only for a distribution with a cache_tag_header. They count as
+	// Cache tags, compared without regard to case and stored in lower case: 1 to 256
+	// visible ASCII characters without a comma. Only for a distribution with a cache_tag_header. They count as
 	// paths without a wildcard.
 	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
 	// How far it has travelled. Output only.
@@ -112,18 +114,19 @@ type Invalidation struct {
 	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When it was completed. Absent while it is in progress. Output only.
 	CompleteTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
-	// Edges that have acknowledged it, by name. Output only.
+	// Edges that have acknowledged it, by name: those that were registered when it was
+	// completed. At most 256, the slowest. Output only.
 	Acks []*InvalidationAck `protobuf:"bytes,10,rep,name=acks,proto3" json:"acks,omitempty"`
-	// Live edges that have not acknowledged it, by name. Format: edges/{edge}. Output
-	// only.
+	// Live edges that have not acknowledged it, by name; none once it is completed.
+	// Format: edges/{edge}. At most 256. Output only.
 	PendingEdges []string `protobuf:"bytes,11,rep,name=pending_edges,json=pendingEdges,proto3" json:"pending_edges,omitempty"`
 	// Registered edges that did not count because they were joining, lagging, draining
 	// or gone, and that have not acknowledged it since, by name. They catch up before
-	// they serve as live edges again. Format: edges/{edge}. Output only.
+	// they serve as live edges again. Format: edges/{edge}. At most 256. Output only.
 	UnreachedEdges []string `protobuf:"bytes,12,rep,name=unreached_edges,json=unreachedEdges,proto3" json:"unreached_edges,omitempty"`
 	// How many stored objects all edges together have found dead by it so far. An
 	// object is counted when it is met, not when the invalidation is made; a restart of
-	// an edge may lose a few. Output only.
+	// an edge or of the answering server may lose some. Output only.
 	ObjectsFoundDead int64 `protobuf:"varint,13,opt,name=objects_found_dead,json=objectsFoundDead,proto3" json:"objects_found_dead,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
