@@ -52,11 +52,11 @@ func ParseName(field string, c keys.Collection, name string) (id string, v []Vio
 func ParseInvalidationName(field, name string) (distribution, id string, v []Violation) {
 	parent, rest, _ := strings.Cut(name, "/invalidations/")
 	distribution, v = ParseName(field, keys.Distributions, parent)
-	if len(v) == 0 && len(rest) >= 2 && len(rest) <= maxDistID+1 && rest[0] == 'I' && only(rest, upper+digits) {
+	if len(v) == 0 && isCoded(rest, 'I') {
 		return distribution, rest, nil
 	}
 	return "", "", []Violation{{field, ReasonInvalid, fmt.Sprintf(
-		"is %.100q; want distributions/, an id, /invalidations/ and an id: I and up to %d characters of [A-Z0-9]", name, maxDistID)}}
+		"is %.100q; want distributions/, an id, /invalidations/ and an id: I and up to 24 characters of [A-Z0-9]", name)}}
 }
 
 func isID(c keys.Collection, id string) bool {
