@@ -26,6 +26,7 @@ type commands struct {
 	Up          upCommand          `cmd:"" help:"Run a whole CDN in this process: control plane, store, one edge and a sample site."`
 	Sample      sampleCommand      `cmd:"" help:"Serve the sample site alone, as an origin for other edges."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a server for its health and say it by the exit status."`
+	Fsck        fsckCommand        `cmd:"" help:"Compare what is derived from resources, such as claims of names, with the resources."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fsck
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+)
+
+// collection is how the keys that follow from one kind of resource are worked out.
+type collection struct {
+	of      keys.Collection
+	prefix  string
+	message func() proto.Message
+	derive  func(id string, m proto.Message, rec *storev1.Record) []derived
+}
+
+// derived is a key that follows from a resource.
+type derived struct {
+	key   string
+	value []byte
+	wrong func(value []byte) string
+	// target is the name of the resource that has to exist for it, empty for none.
+	target string
+}
+
+// collections are all kinds of resources.
+func collections() []collection {
+	return []collection{
+		of(keys.Distributions, distribution),
+		of(keys.CachePolicies, named[*configv1.CachePolicy](keys.CachePolicies)),
+		of(keys.PublicKeys, func(id string, k *configv1.PublicKey, _ *storev1.Record) []derived {
+			return append(names(keys.PublicKeys, id, k.GetDisplayName()), reference(keys.PublicKeys, id, k.GetCallerReference()))
+		}),
+		of(keys.KeyGroups, func(id string, g *configv1.KeyGroup, _ *storev1.Record) []derived {
+			out := names(keys.KeyGroups, id, g.GetDisplayName())
+			for _, name := range g.GetPublicKeys() {
+				out = append(out, ref(keys.KeyGroups, id, keys.PublicKeys, name))
+			}
+			return out
+		}),
+		of(keys.Certificates, func(string, *configv1.Certificate, *storev1.Record) []derived { return nil }),
+		of(keys.Origins, func(string, *originv1.Origin, *storev1.Record) []derived { return nil }),
+		of(keys.OriginAccessControls, named[*originv1.OriginAccessControl](keys.OriginAccessControls)),
+	}
+}
+
+// of makes the entry of a collection below r/.
+func of[M proto.Message](c keys.Collection, derive func(id string, m M, rec *storev1.Record) []derived) collection {
+	var none M
+	return collection{
+		of: c, prefix: c.Prefix(),
+		message: func() proto.Message { return none.ProtoReflect().Type().New().Interface() },
+		derive:  func(id string, m proto.Message, rec *storev1.Record) []derived { return derive(id, m.(M), rec) },
+	}
+}
+
+// named is the rule of resources that have a unique name and nothing else.
+func named[M interface {
+	proto.Message
+	GetDisplayName() string
+}](c keys.Collection) func(string, M, *storev1.Record) []derived {
+	return func(id string, m M, _ *storev1.Record) []derived { return names(c, id, m.GetDisplayName()) }
+}
+
+func names(c keys.Collection, id, name string) []derived {
+	return []derived{{
+		key:   keys.UniqueName(c, name),
+		value: encoded(&storev1.NameClaim{Id: id}),
+		wrong: func(value []byte) string {
+			var claim storev1.NameClaim
+			if err := keys.Decode(value, &claim); err != nil {
+				return err.Error()
+			}
+			return differs(claim.GetId(), id)
+		},
+	}}
+}
+
+// reference is the claim of a caller reference. Its hash of what was asked cannot be
+// worked out again, so a lost one is not mended.
+func reference(c keys.Collection, id, ref string) derived {
+	return derived{key: keys.CallerReference(c, ref), wrong: func(value []byte) string {
+		var claim storev1.RequestMemory
+		if err := keys.Decode(value, &claim); err != nil {
+			return err.Error()
+		}
+		return differs(claim.GetName(), c.Name(id))
+	}}
+}
+
+// ref is the key by which one resource holds another, of which name is the name.
+func ref(referrer keys.Collection, id string, target keys.Collection, name string) derived {
+	targetID := strings.TrimPrefix(name, string(target)+"/")
+	return derived{key: keys.Ref(target, targetID, referrer, id), value: []byte{}, target: name}
+}
+
+func distribution(id string, d *configv1.Distribution, rec *storev1.Record) []derived {
+	label, _, _ := strings.Cut(d.GetDomainName(), ".")
+	out := []derived{
+		claim(keys.Label(label), id, false), claim(keys.CallerReference(keys.Distributions, d.GetCallerReference()), id, false),
+	}
+	for _, a := range d.GetConfig().GetAliases() {
+		out = append(out, claim(keys.Host(a), id, false))
+	}
+	refs := rules.DistributionRefs(d)
+	for _, policy := range refs.CachePolicies {
+		if _, ok := managed.CachePolicy(policy); !ok {
+			out = append(out, ref(keys.Distributions, id, keys.CachePolicies, keys.CachePolicies.Name(policy)))
+		}
+	}
+	for _, origin := range refs.Origins {
+		out = append(out, ref(keys.Distributions, id, keys.Origins, keys.Origins.Name(origin)))
+	}
+	return out
+}
+
+// claim is a key that names a distribution as its holder.
+func claim(key, id string, tombstone bool) derived {
+	return derived{
+		key: key, value: encoded(&storev1.Claim{Distribution: id, Tombstone: tombstone}),
+		wrong: func(value []byte) string {
+			var claim storev1.Claim
+			if err := keys.Decode(value, &claim); err != nil {
+				return err.Error()
+			}
+			if claim.GetTombstone() != tombstone {
+				return fmt.Sprintf("tombstone is %v", claim.GetTombstone())
+			}
+			return differs(claim.GetDistribution(), id)
+		},
+	}
+}
+
+func differs(got, want string) string {
+	if got == want {
+		return ""
+	}
+	return fmt.Sprintf("names %q, want %q", got, want)
+}
+
+// encoded is the value of a message; nil, which is not written, if it has none.
+func encoded(m proto.Message) []byte {
+	b, err := keys.Encode(m)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// The prefixes of derived keys.
+const (
+	hosts      = keys.Root + "c/hosts/"
+	labels     = keys.Root + "c/labels/"
+	claims     = keys.Root + "c/names/"
+	refs       = keys.Root + "c/refs/"
+	references = keys.Root + "c/idem/"
+	versions   = keys.Root + "c/versions/"
+	purges     = keys.Root + "r/invalidations/"
+)
+
+func derivedPrefixes() []string {
+	return []string{hosts, labels, claims, refs, references, versions, purges}
+}
+
+// orphan judges a key that no resource asks for. put is what has to stand there
+// instead; nil is nothing.
+func orphan(w *world, key string, value []byte) (why string, put []byte, fault bool) {
+	below := func(prefix string) bool {
+		rest, ok := strings.CutPrefix(key, prefix)
+		id, _, _ := strings.Cut(rest, "/")
+		return ok && !w.resources[keys.Distributions.Name(id)]
+	}
+	switch {
+	case strings.HasPrefix(key, labels):
+		var claim storev1.Claim
+		if err := keys.Decode(value, &claim); err != nil {
+			return err.Error(), nil, true
+		}
+		if claim.GetTombstone() { // of a distribution that was deleted
+			return "", nil, false
+		}
+		return "is claimed by a distribution that does not exist", encoded(&storev1.Claim{Distribution: claim.GetDistribution(), Tombstone: true}), true
+	case strings.HasPrefix(key, references+"invalidations/"):
+		return "is of a distribution that does not exist", nil, below(references + "invalidations/")
+	case strings.HasPrefix(key, references): // caller references outlive what they made (C3.13)
+		return "", nil, false
+	case strings.HasPrefix(key, versions):
+		return "is a version of a distribution that does not exist", nil, below(versions)
+	case strings.HasPrefix(key, purges):
+		return "is an invalidation of a distribution that does not exist", nil, below(purges)
+	}
+	return "is claimed, and nothing claims it", nil, true
+}

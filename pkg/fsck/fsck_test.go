@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fsck_test
+
+import (
+	"strings"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
+	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
+	"github.com/seafront-cdn/seafront/pkg/fsck"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+)
+
+func TestMain(m *testing.M) { etcdtest.Main(m) }
+
+const policy = "11111111-1111-4111-8111-111111111111"
+
+func record(t *testing.T, kv *clientv3.Client, key string, m proto.Message) {
+	t.Helper()
+	rec := records.Next(t.Context(), records.Version{})
+	tx := etcd.NewTx(kv)
+	if err := records.Put(tx, key, rec, m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, kv *clientv3.Client, key string, m proto.Message) {
+	t.Helper()
+	value := []byte{}
+	if m != nil {
+		var err error
+		if value, err = keys.Encode(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := kv.Put(t.Context(), key, string(value)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, kv *clientv3.Client, key string) {
+	t.Helper()
+	if _, err := kv.Delete(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sound fills a store as the services would.
+func sound(t *testing.T, kv *clientv3.Client) {
+	t.Helper()
+	record(t, kv, keys.Resource(keys.CachePolicies, policy), &configv1.CachePolicy{DisplayName: "mine"})
+	put(t, kv, keys.UniqueName(keys.CachePolicies, "mine"), &storev1.NameClaim{Id: policy})
+	record(t, kv, keys.Resource(keys.Origins, "web"), &originv1.Origin{})
+	record(t, kv, keys.Resource(keys.Distributions, "E1"), &configv1.Distribution{
+		DomainName: "d1.cdn.test", CallerReference: "ref",
+		Config: &configv1.DistributionConfig{
+			Aliases: []string{"www.x.test"},
+			Origins: []*configv1.Origin{{Id: "o", Source: &configv1.Origin_OriginRef{OriginRef: "origins/web"}}},
+			DefaultCacheBehavior: &configv1.CacheBehavior{
+				TargetOriginId: "o", Caching: &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/" + policy},
+			},
+		},
+	})
+	mine := &storev1.Claim{Distribution: "E1"}
+	put(t, kv, keys.Label("d1"), mine)
+	put(t, kv, keys.Host("www.x.test"), mine)
+	put(t, kv, keys.CallerReference(keys.Distributions, "ref"), mine)
+	put(t, kv, keys.Ref(keys.CachePolicies, policy, keys.Distributions, "E1"), nil)
+	put(t, kv, keys.Ref(keys.Origins, "web", keys.Distributions, "E1"), nil)
+	// What deleted distributions leave behind.
+	put(t, kv, keys.Label("d0"), &storev1.Claim{Distribution: "E0", Tombstone: true})
+	put(t, kv, keys.CallerReference(keys.Distributions, "old"), &storev1.Claim{Distribution: "E0"})
+}
+
+func check(t *testing.T, kv *clientv3.Client) fsck.Report {
+	t.Helper()
+	r, err := fsck.Check(t.Context(), kv, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func told(r fsck.Report) string {
+	var out []string
+	for _, p := range r.Problems {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		hurt func(t *testing.T, kv *clientv3.Client)
+		want string // the beginning of the only problem; empty for none
+		left bool   // after a repair
+	}{
+		{"nothing", func(*testing.T, *clientv3.Client) {}, "", false},
+		{"C8.30: alias without claim", func(t *testing.T, kv *clientv3.Client) { remove(t, kv, keys.Host("www.x.test")) },
+			"missing c/hosts/test.x.www distributions/E1", false},
+		{"C8.30: claim without alias", func(t *testing.T, kv *clientv3.Client) {
+			put(t, kv, keys.Host("old.x.test"), &storev1.Claim{Distribution: "E1"})
+		}, "orphan c/hosts/test.x.old", false},
+		{"C8.30: claim of another", func(t *testing.T, kv *clientv3.Client) {
+			put(t, kv, keys.Host("www.x.test"), &storev1.Claim{Distribution: "E2"})
+		}, `wrong c/hosts/test.x.www distributions/E1 names "E2", want "E1"`, false},
+		{"C8.31: label without distribution", func(t *testing.T, kv *clientv3.Client) {
+			put(t, kv, keys.Label("d7"), &storev1.Claim{Distribution: "E7"})
+		}, "orphan c/labels/d7", false},
+		{"C8.33: reference lost", func(t *testing.T, kv *clientv3.Client) {
+			remove(t, kv, keys.Ref(keys.Origins, "web", keys.Distributions, "E1"))
+		}, "missing c/refs/origins/web/distributions/E1 distributions/E1", false},
+		{"C9.57: reference that stayed", func(t *testing.T, kv *clientv3.Client) {
+			put(t, kv, keys.Ref(keys.Origins, "web", keys.Distributions, "E9"), nil)
+		}, "orphan c/refs/origins/web/distributions/E9", false},
+		{"C8.32: name without resource", func(t *testing.T, kv *clientv3.Client) {
+			put(t, kv, keys.UniqueName(keys.KeyGroups, "x"), &storev1.NameClaim{Id: "x"})
+		}, "orphan c/names/keyGroups/x", false},
+		{"C8.51: target is gone", func(t *testing.T, kv *clientv3.Client) { remove(t, kv, keys.Resource(keys.Origins, "web")) },
+			"dangling r/distributions/E1 distributions/E1 refers to origins/web", true},
+		{"C1.72: version of what is gone", func(t *testing.T, kv *clientv3.Client) { put(t, kv, keys.Version("E5", 1), nil) },
+			"orphan c/versions/E5/", false},
+		{"C1.72: invalidation of what is gone", func(t *testing.T, kv *clientv3.Client) { put(t, kv, keys.Invalidation("E5", "I1"), nil) },
+			"orphan r/invalidations/E5/I1", false},
+		{"a record that cannot be read", func(t *testing.T, kv *clientv3.Client) {
+			if _, err := kv.Put(t.Context(), keys.Resource(keys.KeyGroups, "11111111-1111-4111-8111-111111111112"), "\x07"); err != nil {
+				t.Fatal(err)
+			}
+		}, "unreadable r/keyGroups/", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			kv := etcdtest.Client(t)
+			sound(t, kv)
+			tt.hurt(t, kv)
+			r := check(t, kv)
+			if got := told(r); !strings.HasPrefix(got, tt.want) || strings.Contains(got, "\n") || tt.want == "" && got != "" {
+				t.Fatalf("found:\n%s\nwant: %s", got, tt.want)
+			}
+			if _, left, err := fsck.Repair(t.Context(), kv, r); err != nil || len(left) > 0 != tt.left {
+				t.Errorf("repair left %v, %v", left, err)
+			}
+			if got := told(check(t, kv)); (got != "") != tt.left {
+				t.Errorf("after the repair:\n%s", got)
+			}
+		})
+	}
+}
+
+func TestRepairHurtsNobody(t *testing.T) {
+	kv := etcdtest.Client(t)
+	sound(t, kv)
+	remove(t, kv, keys.Host("www.x.test"))
+	r := check(t, kv)
+	put(t, kv, keys.Host("www.x.test"), &storev1.Claim{Distribution: "E3"}) // somebody took it meanwhile
+	if repaired, left, err := fsck.Repair(t.Context(), kv, r); err != nil || repaired != 0 || len(left) != 1 {
+		t.Errorf("C8.66: repaired %d, left %v, %v", repaired, left, err)
+	}
+}
+
+func TestPinned(t *testing.T) {
+	kv := etcdtest.Client(t)
+	sound(t, kv)
+	was := check(t, kv)
+	remove(t, kv, keys.Host("www.x.test"))
+	again, err := fsck.Check(t.Context(), kv, was.Revision)
+	if err != nil || len(again.Problems) > 0 || again.Resources[keys.Distributions] != 1 || again.Derived != was.Derived {
+		t.Errorf("C8.66: at revision %d: %+v, %v", was.Revision, again, err)
+	}
+}
