@@ -246,12 +246,14 @@ func (ItemSelection_Mode) EnumDescriptor() ([]byte, []int) {
 type CachePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name. Format: cachePolicies/{cache_policy}, where {cache_policy} is
-	// a UUID. Output only.
+	// a UUID chosen by the server. Output only on create, required on update.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Unique id, a UUID. Output only.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// Opaque version. For managed policies it changes with the release that
-	// changes the policy. Output only.
+	// Opaque version: E and 13 characters of [A-Z2-7]. It changes with each accepted
+	// write, for managed policies with the release that changes the policy. Output
+	// only on create; optional on update, where one that is not current fails with
+	// ABORTED, PRECONDITION_FAILED.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When the policy was created. Absent for managed policies. Output only.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -259,30 +261,42 @@ type CachePolicy struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Who made the policy. Output only.
 	Type CachePolicy_Type `protobuf:"varint,6,opt,name=type,proto3,enum=seafront.config.v1.CachePolicy_Type" json:"type,omitempty"`
-	// Unique name for people, for example CachingOptimized.
+	// Unique name for people, for example CachingOptimized: 1 to 128 of
+	// [A-Za-z0-9_-], the first a letter or digit; a taken one, those of managed
+	// policies included, is ALREADY_EXISTS (CACHE_POLICY_ALREADY_EXISTS). Required.
 	DisplayName string `protobuf:"bytes,7,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// A note for people, at most 128 characters.
 	Comment string `protobuf:"bytes,8,opt,name=comment,proto3" json:"comment,omitempty"`
-	// Shortest time to live, at least 0 s.
+	// Shortest time to live, at least 0 s. All three are whole seconds. Required.
 	MinTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// Time to live of answers without a lifetime of their own, at least min_ttl.
 	// Default: the longer of 1 day and min_ttl.
 	DefaultTtl *durationpb.Duration `protobuf:"bytes,10,opt,name=default_ttl,json=defaultTtl,proto3" json:"default_ttl,omitempty"`
-	// Longest time to live, at least default_ttl, at most 100 years. 0 turns
-	// caching off. Default: the longer of 365 days and default_ttl.
+	// Longest time to live, at least default_ttl, at most 3153600000 s (100 years of
+	// 365 days). 0 turns caching off; then nothing may be in the key. Default: the
+	// longer of 365 days and default_ttl.
 	MaxTtl *durationpb.Duration `protobuf:"bytes,11,opt,name=max_ttl,json=maxTtl,proto3" json:"max_ttl,omitempty"`
 	// Whether gzip in Accept-Encoding is in the key and goes to the origin.
 	AcceptEncodingGzip bool `protobuf:"varint,12,opt,name=accept_encoding_gzip,json=acceptEncodingGzip,proto3" json:"accept_encoding_gzip,omitempty"`
 	// Whether br in Accept-Encoding is in the key and goes to the origin.
 	AcceptEncodingBrotli bool `protobuf:"varint,13,opt,name=accept_encoding_brotli,json=acceptEncodingBrotli,proto3" json:"accept_encoding_brotli,omitempty"`
-	// Request headers in the key, at most 10.
+	// Request headers in the key and sent to the origin. At most 10 unless the server
+	// is set to another limit (TOO_MANY_HEADERS_IN_CACHE_POLICY). Not possible are
+	// those of a single connection, those that edges make themselves, and
+	// Accept-Encoding together with accept_encoding_gzip or accept_encoding_brotli;
+	// Host is not with an S3 origin. All names of a policy together: at most 1024
+	// characters.
 	Headers *HeaderSelection `protobuf:"bytes,14,opt,name=headers,proto3" json:"headers,omitempty"`
-	// Cookies in the key, at most 10 names.
+	// Cookies in the key and sent to the origin. At most 10 names unless the server is
+	// set to another limit (TOO_MANY_COOKIES_IN_CACHE_POLICY).
 	Cookies *ItemSelection `protobuf:"bytes,15,opt,name=cookies,proto3" json:"cookies,omitempty"`
-	// Query string parts in the key, at most 10 names.
+	// Query string parts in the key and sent to the origin. At most 10 names unless
+	// the server is set to another limit (TOO_MANY_QUERY_STRINGS_IN_CACHE_POLICY).
 	QueryStrings *ItemSelection `protobuf:"bytes,16,opt,name=query_strings,json=queryStrings,proto3" json:"query_strings,omitempty"`
 	// Which rules of caching apply. Default CACHE_SEMANTICS_CLOUDFRONT.
-	Semantics     CacheSemantics `protobuf:"varint,17,opt,name=semantics,proto3,enum=seafront.config.v1.CacheSemantics" json:"semantics,omitempty"`
+	Semantics CacheSemantics `protobuf:"varint,17,opt,name=semantics,proto3,enum=seafront.config.v1.CacheSemantics" json:"semantics,omitempty"`
+	// Labels of the operator, as in Distribution.labels. Managed policies have none.
+	Labels        map[string]string `protobuf:"bytes,18,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -436,12 +450,20 @@ func (x *CachePolicy) GetSemantics() CacheSemantics {
 	return CacheSemantics_CACHE_SEMANTICS_UNSPECIFIED
 }
 
+func (x *CachePolicy) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 // A choice of request headers.
 type HeaderSelection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How names is read. Default MODE_NONE.
 	Mode HeaderSelection_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=seafront.config.v1.HeaderSelection_Mode" json:"mode,omitempty"`
-	// Header names, compared without regard to case.
+	// Header names, compared without regard to case, each once; * has no meaning.
+	// At least one with MODE_LISTED, none otherwise.
 	Names         []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -496,7 +518,8 @@ type ItemSelection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How names is read. Default MODE_NONE.
 	Mode ItemSelection_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=seafront.config.v1.ItemSelection_Mode" json:"mode,omitempty"`
-	// Names, case-sensitive; * is an ordinary character.
+	// Names, case-sensitive, each once; * is an ordinary character. At least one with
+	// MODE_LISTED and MODE_ALL_EXCEPT, none otherwise.
 	Names         []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -550,7 +573,7 @@ var File_seafront_config_v1_cache_policy_proto protoreflect.FileDescriptor
 
 const file_seafront_config_v1_cache_policy_proto_rawDesc = "" +
 	"\n" +
-	"%seafront/config/v1/cache_policy.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\a\n" +
+	"%seafront/config/v1/cache_policy.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\b\n" +
 	"\vCachePolicy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -572,7 +595,11 @@ const file_seafront_config_v1_cache_policy_proto_rawDesc = "" +
 	"\aheaders\x18\x0e \x01(\v2#.seafront.config.v1.HeaderSelectionR\aheaders\x12;\n" +
 	"\acookies\x18\x0f \x01(\v2!.seafront.config.v1.ItemSelectionR\acookies\x12F\n" +
 	"\rquery_strings\x18\x10 \x01(\v2!.seafront.config.v1.ItemSelectionR\fqueryStrings\x12@\n" +
-	"\tsemantics\x18\x11 \x01(\x0e2\".seafront.config.v1.CacheSemanticsR\tsemantics\"?\n" +
+	"\tsemantics\x18\x11 \x01(\x0e2\".seafront.config.v1.CacheSemanticsR\tsemantics\x12C\n" +
+	"\x06labels\x18\x12 \x03(\v2+.seafront.config.v1.CachePolicy.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"?\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fTYPE_MANAGED\x10\x01\x12\x0f\n" +
@@ -612,7 +639,7 @@ func file_seafront_config_v1_cache_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_seafront_config_v1_cache_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_seafront_config_v1_cache_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_seafront_config_v1_cache_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_seafront_config_v1_cache_policy_proto_goTypes = []any{
 	(CacheSemantics)(0),           // 0: seafront.config.v1.CacheSemantics
 	(CachePolicy_Type)(0),         // 1: seafront.config.v1.CachePolicy.Type
@@ -621,27 +648,29 @@ var file_seafront_config_v1_cache_policy_proto_goTypes = []any{
 	(*CachePolicy)(nil),           // 4: seafront.config.v1.CachePolicy
 	(*HeaderSelection)(nil),       // 5: seafront.config.v1.HeaderSelection
 	(*ItemSelection)(nil),         // 6: seafront.config.v1.ItemSelection
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	nil,                           // 7: seafront.config.v1.CachePolicy.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
 }
 var file_seafront_config_v1_cache_policy_proto_depIdxs = []int32{
-	7,  // 0: seafront.config.v1.CachePolicy.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 1: seafront.config.v1.CachePolicy.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 0: seafront.config.v1.CachePolicy.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 1: seafront.config.v1.CachePolicy.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: seafront.config.v1.CachePolicy.type:type_name -> seafront.config.v1.CachePolicy.Type
-	8,  // 3: seafront.config.v1.CachePolicy.min_ttl:type_name -> google.protobuf.Duration
-	8,  // 4: seafront.config.v1.CachePolicy.default_ttl:type_name -> google.protobuf.Duration
-	8,  // 5: seafront.config.v1.CachePolicy.max_ttl:type_name -> google.protobuf.Duration
+	9,  // 3: seafront.config.v1.CachePolicy.min_ttl:type_name -> google.protobuf.Duration
+	9,  // 4: seafront.config.v1.CachePolicy.default_ttl:type_name -> google.protobuf.Duration
+	9,  // 5: seafront.config.v1.CachePolicy.max_ttl:type_name -> google.protobuf.Duration
 	5,  // 6: seafront.config.v1.CachePolicy.headers:type_name -> seafront.config.v1.HeaderSelection
 	6,  // 7: seafront.config.v1.CachePolicy.cookies:type_name -> seafront.config.v1.ItemSelection
 	6,  // 8: seafront.config.v1.CachePolicy.query_strings:type_name -> seafront.config.v1.ItemSelection
 	0,  // 9: seafront.config.v1.CachePolicy.semantics:type_name -> seafront.config.v1.CacheSemantics
-	2,  // 10: seafront.config.v1.HeaderSelection.mode:type_name -> seafront.config.v1.HeaderSelection.Mode
-	3,  // 11: seafront.config.v1.ItemSelection.mode:type_name -> seafront.config.v1.ItemSelection.Mode
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	7,  // 10: seafront.config.v1.CachePolicy.labels:type_name -> seafront.config.v1.CachePolicy.LabelsEntry
+	2,  // 11: seafront.config.v1.HeaderSelection.mode:type_name -> seafront.config.v1.HeaderSelection.Mode
+	3,  // 12: seafront.config.v1.ItemSelection.mode:type_name -> seafront.config.v1.ItemSelection.Mode
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_cache_policy_proto_init() }
@@ -655,7 +684,7 @@ func file_seafront_config_v1_cache_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_config_v1_cache_policy_proto_rawDesc), len(file_seafront_config_v1_cache_policy_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

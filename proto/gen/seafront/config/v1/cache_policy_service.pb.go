@@ -11,6 +11,7 @@ package configv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -121,8 +122,8 @@ type ListCachePoliciesRequest struct {
 	// How many policies at most. 0 means 100, above 1000 means 1000, negative is
 	// INVALID_ARGUMENT.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the previous page, or empty for the first. A token is
-	// valid only with the type that it was made for (INVALID_ARGUMENT).
+	// next_page_token of the previous page, or empty for the first. A token is valid
+	// only with the type that it was made for (INVALID_ARGUMENT).
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only policies of this type. Default: all.
 	Type          CachePolicy_Type `protobuf:"varint,3,opt,name=type,proto3,enum=seafront.config.v1.CachePolicy_Type" json:"type,omitempty"`
@@ -236,11 +237,386 @@ func (x *ListCachePoliciesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Request of CreateCachePolicy.
+type CreateCachePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy. Required.
+	CachePolicy *CachePolicy `protobuf:"bytes,1,opt,name=cache_policy,json=cachePolicy,proto3" json:"cache_policy,omitempty"`
+	// Idempotency key, a UUID: a call with one that was used within 24 hours for the
+	// same request returns what that one made, for another request it fails with
+	// INVALID_ARGUMENT (REQUEST_ID_REUSED). Optional.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that the call would check and writes nothing. The response
+	// holds the policy as it would be, without name and etag. It does not use up
+	// request_id.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCachePolicyRequest) Reset() {
+	*x = CreateCachePolicyRequest{}
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCachePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCachePolicyRequest) ProtoMessage() {}
+
+func (x *CreateCachePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCachePolicyRequest.ProtoReflect.Descriptor instead.
+func (*CreateCachePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateCachePolicyRequest) GetCachePolicy() *CachePolicy {
+	if x != nil {
+		return x.CachePolicy
+	}
+	return nil
+}
+
+func (x *CreateCachePolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateCachePolicyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of CreateCachePolicy.
+type CreateCachePolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy as stored, with defaults filled.
+	CachePolicy *CachePolicy `protobuf:"bytes,1,opt,name=cache_policy,json=cachePolicy,proto3" json:"cache_policy,omitempty"`
+	// Advice about what is legal and probably not meant.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCachePolicyResponse) Reset() {
+	*x = CreateCachePolicyResponse{}
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCachePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCachePolicyResponse) ProtoMessage() {}
+
+func (x *CreateCachePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCachePolicyResponse.ProtoReflect.Descriptor instead.
+func (*CreateCachePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CreateCachePolicyResponse) GetCachePolicy() *CachePolicy {
+	if x != nil {
+		return x.CachePolicy
+	}
+	return nil
+}
+
+func (x *CreateCachePolicyResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Request of UpdateCachePolicy.
+type UpdateCachePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy with its name, the new values and, to be safe against concurrent
+	// writers, the etag that the change is based on; without one the last writer
+	// wins. Required.
+	CachePolicy *CachePolicy `protobuf:"bytes,1,opt,name=cache_policy,json=cachePolicy,proto3" json:"cache_policy,omitempty"`
+	// Which fields to replace. Absent: every field that is populated in cache_policy.
+	// "*": all of them. Repeated fields are replaced whole. Unknown paths and paths
+	// into repeated fields are INVALID_ARGUMENT; output-only fields are ignored.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Idempotency key, a UUID, as in CreateCachePolicyRequest. Optional.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that the call would check and writes nothing. The response
+	// holds the policy as it would be, without etag.
+	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCachePolicyRequest) Reset() {
+	*x = UpdateCachePolicyRequest{}
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCachePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCachePolicyRequest) ProtoMessage() {}
+
+func (x *UpdateCachePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCachePolicyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCachePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateCachePolicyRequest) GetCachePolicy() *CachePolicy {
+	if x != nil {
+		return x.CachePolicy
+	}
+	return nil
+}
+
+func (x *UpdateCachePolicyRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateCachePolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateCachePolicyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of UpdateCachePolicy.
+type UpdateCachePolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy as stored.
+	CachePolicy *CachePolicy `protobuf:"bytes,1,opt,name=cache_policy,json=cachePolicy,proto3" json:"cache_policy,omitempty"`
+	// Advice about what is legal and probably not meant.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCachePolicyResponse) Reset() {
+	*x = UpdateCachePolicyResponse{}
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCachePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCachePolicyResponse) ProtoMessage() {}
+
+func (x *UpdateCachePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCachePolicyResponse.ProtoReflect.Descriptor instead.
+func (*UpdateCachePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateCachePolicyResponse) GetCachePolicy() *CachePolicy {
+	if x != nil {
+		return x.CachePolicy
+	}
+	return nil
+}
+
+func (x *UpdateCachePolicyResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Request of DeleteCachePolicy.
+type DeleteCachePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy. Format: cachePolicies/{cache_policy}. Required.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The etag that the caller has seen. Optional; when given it must be current.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key, a UUID, as in CreateCachePolicyRequest. Optional.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that the call would check and deletes nothing.
+	ValidateOnly bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Succeeds when the policy does not exist.
+	AllowMissing  bool `protobuf:"varint,5,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCachePolicyRequest) Reset() {
+	*x = DeleteCachePolicyRequest{}
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCachePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCachePolicyRequest) ProtoMessage() {}
+
+func (x *DeleteCachePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCachePolicyRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCachePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteCachePolicyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteCachePolicyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteCachePolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DeleteCachePolicyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *DeleteCachePolicyRequest) GetAllowMissing() bool {
+	if x != nil {
+		return x.AllowMissing
+	}
+	return false
+}
+
+// Response of DeleteCachePolicy.
+type DeleteCachePolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCachePolicyResponse) Reset() {
+	*x = DeleteCachePolicyResponse{}
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCachePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCachePolicyResponse) ProtoMessage() {}
+
+func (x *DeleteCachePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_cache_policy_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCachePolicyResponse.ProtoReflect.Descriptor instead.
+func (*DeleteCachePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP(), []int{9}
+}
+
 var File_seafront_config_v1_cache_policy_service_proto protoreflect.FileDescriptor
 
 const file_seafront_config_v1_cache_policy_service_proto_rawDesc = "" +
 	"\n" +
-	"-seafront/config/v1/cache_policy_service.proto\x12\x12seafront.config.v1\x1a%seafront/config/v1/cache_policy.proto\"+\n" +
+	"-seafront/config/v1/cache_policy_service.proto\x12\x12seafront.config.v1\x1a google/protobuf/field_mask.proto\x1a%seafront/config/v1/cache_policy.proto\"+\n" +
 	"\x15GetCachePolicyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\\\n" +
 	"\x16GetCachePolicyResponse\x12B\n" +
@@ -252,10 +628,39 @@ const file_seafront_config_v1_cache_policy_service_proto_rawDesc = "" +
 	"\x04type\x18\x03 \x01(\x0e2$.seafront.config.v1.CachePolicy.TypeR\x04type\"\x8b\x01\n" +
 	"\x19ListCachePoliciesResponse\x12F\n" +
 	"\x0ecache_policies\x18\x01 \x03(\v2\x1f.seafront.config.v1.CachePolicyR\rcachePolicies\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xef\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x01\n" +
+	"\x18CreateCachePolicyRequest\x12B\n" +
+	"\fcache_policy\x18\x01 \x01(\v2\x1f.seafront.config.v1.CachePolicyR\vcachePolicy\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"{\n" +
+	"\x19CreateCachePolicyResponse\x12B\n" +
+	"\fcache_policy\x18\x01 \x01(\v2\x1f.seafront.config.v1.CachePolicyR\vcachePolicy\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"\xdf\x01\n" +
+	"\x18UpdateCachePolicyRequest\x12B\n" +
+	"\fcache_policy\x18\x01 \x01(\v2\x1f.seafront.config.v1.CachePolicyR\vcachePolicy\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"{\n" +
+	"\x19UpdateCachePolicyResponse\x12B\n" +
+	"\fcache_policy\x18\x01 \x01(\v2\x1f.seafront.config.v1.CachePolicyR\vcachePolicy\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"\xab\x01\n" +
+	"\x18DeleteCachePolicyRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12#\n" +
+	"\rallow_missing\x18\x05 \x01(\bR\fallowMissing\"\x1b\n" +
+	"\x19DeleteCachePolicyResponse2\xc5\x04\n" +
 	"\x12CachePolicyService\x12g\n" +
 	"\x0eGetCachePolicy\x12).seafront.config.v1.GetCachePolicyRequest\x1a*.seafront.config.v1.GetCachePolicyResponse\x12p\n" +
-	"\x11ListCachePolicies\x12,.seafront.config.v1.ListCachePoliciesRequest\x1a-.seafront.config.v1.ListCachePoliciesResponseB\xe3\x01\n" +
+	"\x11ListCachePolicies\x12,.seafront.config.v1.ListCachePoliciesRequest\x1a-.seafront.config.v1.ListCachePoliciesResponse\x12p\n" +
+	"\x11CreateCachePolicy\x12,.seafront.config.v1.CreateCachePolicyRequest\x1a-.seafront.config.v1.CreateCachePolicyResponse\x12p\n" +
+	"\x11UpdateCachePolicy\x12,.seafront.config.v1.UpdateCachePolicyRequest\x1a-.seafront.config.v1.UpdateCachePolicyResponse\x12p\n" +
+	"\x11DeleteCachePolicy\x12,.seafront.config.v1.DeleteCachePolicyRequest\x1a-.seafront.config.v1.DeleteCachePolicyResponseB\xe3\x01\n" +
 	"\x16com.seafront.config.v1B\x17CachePolicyServiceProtoP\x01ZFgithub.com/seafront-cdn/seafront/proto/gen/seafront/config/v1;configv1\xa2\x02\x03SCX\xaa\x02\x12Seafront.Config.V1\xca\x02\x12Seafront\\Config\\V1\xe2\x02\x1eSeafront\\Config\\V1\\GPBMetadata\xea\x02\x14Seafront::Config::V1b\x06proto3"
 
 var (
@@ -270,28 +675,46 @@ func file_seafront_config_v1_cache_policy_service_proto_rawDescGZIP() []byte {
 	return file_seafront_config_v1_cache_policy_service_proto_rawDescData
 }
 
-var file_seafront_config_v1_cache_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_seafront_config_v1_cache_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_seafront_config_v1_cache_policy_service_proto_goTypes = []any{
 	(*GetCachePolicyRequest)(nil),     // 0: seafront.config.v1.GetCachePolicyRequest
 	(*GetCachePolicyResponse)(nil),    // 1: seafront.config.v1.GetCachePolicyResponse
 	(*ListCachePoliciesRequest)(nil),  // 2: seafront.config.v1.ListCachePoliciesRequest
 	(*ListCachePoliciesResponse)(nil), // 3: seafront.config.v1.ListCachePoliciesResponse
-	(*CachePolicy)(nil),               // 4: seafront.config.v1.CachePolicy
-	(CachePolicy_Type)(0),             // 5: seafront.config.v1.CachePolicy.Type
+	(*CreateCachePolicyRequest)(nil),  // 4: seafront.config.v1.CreateCachePolicyRequest
+	(*CreateCachePolicyResponse)(nil), // 5: seafront.config.v1.CreateCachePolicyResponse
+	(*UpdateCachePolicyRequest)(nil),  // 6: seafront.config.v1.UpdateCachePolicyRequest
+	(*UpdateCachePolicyResponse)(nil), // 7: seafront.config.v1.UpdateCachePolicyResponse
+	(*DeleteCachePolicyRequest)(nil),  // 8: seafront.config.v1.DeleteCachePolicyRequest
+	(*DeleteCachePolicyResponse)(nil), // 9: seafront.config.v1.DeleteCachePolicyResponse
+	(*CachePolicy)(nil),               // 10: seafront.config.v1.CachePolicy
+	(CachePolicy_Type)(0),             // 11: seafront.config.v1.CachePolicy.Type
+	(*fieldmaskpb.FieldMask)(nil),     // 12: google.protobuf.FieldMask
 }
 var file_seafront_config_v1_cache_policy_service_proto_depIdxs = []int32{
-	4, // 0: seafront.config.v1.GetCachePolicyResponse.cache_policy:type_name -> seafront.config.v1.CachePolicy
-	5, // 1: seafront.config.v1.ListCachePoliciesRequest.type:type_name -> seafront.config.v1.CachePolicy.Type
-	4, // 2: seafront.config.v1.ListCachePoliciesResponse.cache_policies:type_name -> seafront.config.v1.CachePolicy
-	0, // 3: seafront.config.v1.CachePolicyService.GetCachePolicy:input_type -> seafront.config.v1.GetCachePolicyRequest
-	2, // 4: seafront.config.v1.CachePolicyService.ListCachePolicies:input_type -> seafront.config.v1.ListCachePoliciesRequest
-	1, // 5: seafront.config.v1.CachePolicyService.GetCachePolicy:output_type -> seafront.config.v1.GetCachePolicyResponse
-	3, // 6: seafront.config.v1.CachePolicyService.ListCachePolicies:output_type -> seafront.config.v1.ListCachePoliciesResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	10, // 0: seafront.config.v1.GetCachePolicyResponse.cache_policy:type_name -> seafront.config.v1.CachePolicy
+	11, // 1: seafront.config.v1.ListCachePoliciesRequest.type:type_name -> seafront.config.v1.CachePolicy.Type
+	10, // 2: seafront.config.v1.ListCachePoliciesResponse.cache_policies:type_name -> seafront.config.v1.CachePolicy
+	10, // 3: seafront.config.v1.CreateCachePolicyRequest.cache_policy:type_name -> seafront.config.v1.CachePolicy
+	10, // 4: seafront.config.v1.CreateCachePolicyResponse.cache_policy:type_name -> seafront.config.v1.CachePolicy
+	10, // 5: seafront.config.v1.UpdateCachePolicyRequest.cache_policy:type_name -> seafront.config.v1.CachePolicy
+	12, // 6: seafront.config.v1.UpdateCachePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	10, // 7: seafront.config.v1.UpdateCachePolicyResponse.cache_policy:type_name -> seafront.config.v1.CachePolicy
+	0,  // 8: seafront.config.v1.CachePolicyService.GetCachePolicy:input_type -> seafront.config.v1.GetCachePolicyRequest
+	2,  // 9: seafront.config.v1.CachePolicyService.ListCachePolicies:input_type -> seafront.config.v1.ListCachePoliciesRequest
+	4,  // 10: seafront.config.v1.CachePolicyService.CreateCachePolicy:input_type -> seafront.config.v1.CreateCachePolicyRequest
+	6,  // 11: seafront.config.v1.CachePolicyService.UpdateCachePolicy:input_type -> seafront.config.v1.UpdateCachePolicyRequest
+	8,  // 12: seafront.config.v1.CachePolicyService.DeleteCachePolicy:input_type -> seafront.config.v1.DeleteCachePolicyRequest
+	1,  // 13: seafront.config.v1.CachePolicyService.GetCachePolicy:output_type -> seafront.config.v1.GetCachePolicyResponse
+	3,  // 14: seafront.config.v1.CachePolicyService.ListCachePolicies:output_type -> seafront.config.v1.ListCachePoliciesResponse
+	5,  // 15: seafront.config.v1.CachePolicyService.CreateCachePolicy:output_type -> seafront.config.v1.CreateCachePolicyResponse
+	7,  // 16: seafront.config.v1.CachePolicyService.UpdateCachePolicy:output_type -> seafront.config.v1.UpdateCachePolicyResponse
+	9,  // 17: seafront.config.v1.CachePolicyService.DeleteCachePolicy:output_type -> seafront.config.v1.DeleteCachePolicyResponse
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_cache_policy_service_proto_init() }
@@ -306,7 +729,7 @@ func file_seafront_config_v1_cache_policy_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_config_v1_cache_policy_service_proto_rawDesc), len(file_seafront_config_v1_cache_policy_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

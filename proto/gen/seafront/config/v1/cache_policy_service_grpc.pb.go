@@ -23,19 +23,42 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	CachePolicyService_GetCachePolicy_FullMethodName    = "/seafront.config.v1.CachePolicyService/GetCachePolicy"
 	CachePolicyService_ListCachePolicies_FullMethodName = "/seafront.config.v1.CachePolicyService/ListCachePolicies"
+	CachePolicyService_CreateCachePolicy_FullMethodName = "/seafront.config.v1.CachePolicyService/CreateCachePolicy"
+	CachePolicyService_UpdateCachePolicy_FullMethodName = "/seafront.config.v1.CachePolicyService/UpdateCachePolicy"
+	CachePolicyService_DeleteCachePolicy_FullMethodName = "/seafront.config.v1.CachePolicyService/DeleteCachePolicy"
 )
 
 // CachePolicyServiceClient is the client API for CachePolicyService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows the cache policies that behaviors can refer to. Every error carries a
-// google.rpc.ErrorInfo whose reason is meant for programs.
+// Keeps the cache policies that behaviors refer to. Every error carries a
+// google.rpc.ErrorInfo whose reason is meant for programs; a request with bad
+// fields carries a google.rpc.BadRequest with every violation.
 type CachePolicyServiceClient interface {
-	// Returns one cache policy. Errors: NOT_FOUND (NO_SUCH_CACHE_POLICY).
+	// Returns one policy, managed or custom. Errors: NOT_FOUND
+	// (NO_SUCH_CACHE_POLICY).
 	GetCachePolicy(ctx context.Context, in *GetCachePolicyRequest, opts ...grpc.CallOption) (*GetCachePolicyResponse, error)
-	// Lists cache policies, managed ones first, each kind by id, page by page.
+	// Lists policies, managed ones first, each kind by id, page by page. A listing is
+	// not a snapshot.
 	ListCachePolicies(ctx context.Context, in *ListCachePoliciesRequest, opts ...grpc.CallOption) (*ListCachePoliciesResponse, error)
+	// Makes a custom policy. Errors: ALREADY_EXISTS (CACHE_POLICY_ALREADY_EXISTS),
+	// RESOURCE_EXHAUSTED (TOO_MANY_CACHE_POLICIES, 20 unless the server is set to
+	// another limit), INVALID_ARGUMENT.
+	CreateCachePolicy(ctx context.Context, in *CreateCachePolicyRequest, opts ...grpc.CallOption) (*CreateCachePolicyResponse, error)
+	// Changes a custom policy, and with it every behavior that refers to it. Objects
+	// that are stored already keep the times that they were stored with, until they
+	// are fetched or validated anew. Errors: NOT_FOUND, ABORTED
+	// (PRECONDITION_FAILED), ALREADY_EXISTS (CACHE_POLICY_ALREADY_EXISTS),
+	// FAILED_PRECONDITION (ILLEGAL_UPDATE for a managed policy; CACHE_POLICY_IN_USE
+	// with the first 20 referrers, when a referring distribution would become
+	// invalid), INVALID_ARGUMENT.
+	UpdateCachePolicy(ctx context.Context, in *UpdateCachePolicyRequest, opts ...grpc.CallOption) (*UpdateCachePolicyResponse, error)
+	// Removes a custom policy that no distribution refers to, disabled ones included.
+	// Errors: NOT_FOUND, ABORTED (PRECONDITION_FAILED), FAILED_PRECONDITION
+	// (CACHE_POLICY_IN_USE with the first 20 referrers; ILLEGAL_DELETE for a managed
+	// policy).
+	DeleteCachePolicy(ctx context.Context, in *DeleteCachePolicyRequest, opts ...grpc.CallOption) (*DeleteCachePolicyResponse, error)
 }
 
 type cachePolicyServiceClient struct {
@@ -66,17 +89,67 @@ func (c *cachePolicyServiceClient) ListCachePolicies(ctx context.Context, in *Li
 	return out, nil
 }
 
+func (c *cachePolicyServiceClient) CreateCachePolicy(ctx context.Context, in *CreateCachePolicyRequest, opts ...grpc.CallOption) (*CreateCachePolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateCachePolicyResponse)
+	err := c.cc.Invoke(ctx, CachePolicyService_CreateCachePolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cachePolicyServiceClient) UpdateCachePolicy(ctx context.Context, in *UpdateCachePolicyRequest, opts ...grpc.CallOption) (*UpdateCachePolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateCachePolicyResponse)
+	err := c.cc.Invoke(ctx, CachePolicyService_UpdateCachePolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cachePolicyServiceClient) DeleteCachePolicy(ctx context.Context, in *DeleteCachePolicyRequest, opts ...grpc.CallOption) (*DeleteCachePolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteCachePolicyResponse)
+	err := c.cc.Invoke(ctx, CachePolicyService_DeleteCachePolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CachePolicyServiceServer is the server API for CachePolicyService service.
 // All implementations must embed UnimplementedCachePolicyServiceServer
 // for forward compatibility.
 //
-// Shows the cache policies that behaviors can refer to. Every error carries a
-// google.rpc.ErrorInfo whose reason is meant for programs.
+// Keeps the cache policies that behaviors refer to. Every error carries a
+// google.rpc.ErrorInfo whose reason is meant for programs; a request with bad
+// fields carries a google.rpc.BadRequest with every violation.
 type CachePolicyServiceServer interface {
-	// Returns one cache policy. Errors: NOT_FOUND (NO_SUCH_CACHE_POLICY).
+	// Returns one policy, managed or custom. Errors: NOT_FOUND
+	// (NO_SUCH_CACHE_POLICY).
 	GetCachePolicy(context.Context, *GetCachePolicyRequest) (*GetCachePolicyResponse, error)
-	// Lists cache policies, managed ones first, each kind by id, page by page.
+	// Lists policies, managed ones first, each kind by id, page by page. A listing is
+	// not a snapshot.
 	ListCachePolicies(context.Context, *ListCachePoliciesRequest) (*ListCachePoliciesResponse, error)
+	// Makes a custom policy. Errors: ALREADY_EXISTS (CACHE_POLICY_ALREADY_EXISTS),
+	// RESOURCE_EXHAUSTED (TOO_MANY_CACHE_POLICIES, 20 unless the server is set to
+	// another limit), INVALID_ARGUMENT.
+	CreateCachePolicy(context.Context, *CreateCachePolicyRequest) (*CreateCachePolicyResponse, error)
+	// Changes a custom policy, and with it every behavior that refers to it. Objects
+	// that are stored already keep the times that they were stored with, until they
+	// are fetched or validated anew. Errors: NOT_FOUND, ABORTED
+	// (PRECONDITION_FAILED), ALREADY_EXISTS (CACHE_POLICY_ALREADY_EXISTS),
+	// FAILED_PRECONDITION (ILLEGAL_UPDATE for a managed policy; CACHE_POLICY_IN_USE
+	// with the first 20 referrers, when a referring distribution would become
+	// invalid), INVALID_ARGUMENT.
+	UpdateCachePolicy(context.Context, *UpdateCachePolicyRequest) (*UpdateCachePolicyResponse, error)
+	// Removes a custom policy that no distribution refers to, disabled ones included.
+	// Errors: NOT_FOUND, ABORTED (PRECONDITION_FAILED), FAILED_PRECONDITION
+	// (CACHE_POLICY_IN_USE with the first 20 referrers; ILLEGAL_DELETE for a managed
+	// policy).
+	DeleteCachePolicy(context.Context, *DeleteCachePolicyRequest) (*DeleteCachePolicyResponse, error)
 	mustEmbedUnimplementedCachePolicyServiceServer()
 }
 
@@ -92,6 +165,15 @@ func (UnimplementedCachePolicyServiceServer) GetCachePolicy(context.Context, *Ge
 }
 func (UnimplementedCachePolicyServiceServer) ListCachePolicies(context.Context, *ListCachePoliciesRequest) (*ListCachePoliciesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCachePolicies not implemented")
+}
+func (UnimplementedCachePolicyServiceServer) CreateCachePolicy(context.Context, *CreateCachePolicyRequest) (*CreateCachePolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateCachePolicy not implemented")
+}
+func (UnimplementedCachePolicyServiceServer) UpdateCachePolicy(context.Context, *UpdateCachePolicyRequest) (*UpdateCachePolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCachePolicy not implemented")
+}
+func (UnimplementedCachePolicyServiceServer) DeleteCachePolicy(context.Context, *DeleteCachePolicyRequest) (*DeleteCachePolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteCachePolicy not implemented")
 }
 func (UnimplementedCachePolicyServiceServer) mustEmbedUnimplementedCachePolicyServiceServer() {}
 func (UnimplementedCachePolicyServiceServer) testEmbeddedByValue()                            {}
@@ -150,6 +232,60 @@ func _CachePolicyService_ListCachePolicies_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CachePolicyService_CreateCachePolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateCachePolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CachePolicyServiceServer).CreateCachePolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CachePolicyService_CreateCachePolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CachePolicyServiceServer).CreateCachePolicy(ctx, req.(*CreateCachePolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CachePolicyService_UpdateCachePolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateCachePolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CachePolicyServiceServer).UpdateCachePolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CachePolicyService_UpdateCachePolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CachePolicyServiceServer).UpdateCachePolicy(ctx, req.(*UpdateCachePolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CachePolicyService_DeleteCachePolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteCachePolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CachePolicyServiceServer).DeleteCachePolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CachePolicyService_DeleteCachePolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CachePolicyServiceServer).DeleteCachePolicy(ctx, req.(*DeleteCachePolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CachePolicyService_ServiceDesc is the grpc.ServiceDesc for CachePolicyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +300,18 @@ var CachePolicyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCachePolicies",
 			Handler:    _CachePolicyService_ListCachePolicies_Handler,
+		},
+		{
+			MethodName: "CreateCachePolicy",
+			Handler:    _CachePolicyService_CreateCachePolicy_Handler,
+		},
+		{
+			MethodName: "UpdateCachePolicy",
+			Handler:    _CachePolicyService_UpdateCachePolicy_Handler,
+		},
+		{
+			MethodName: "DeleteCachePolicy",
+			Handler:    _CachePolicyService_DeleteCachePolicy_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
