@@ -42,8 +42,11 @@ func Next(ctx context.Context, prev Version) *storev1.Record {
 }
 
 // Put adds to tx the write of the resource m in the envelope rec. m holds no
-// computed fields.
+// computed fields, and its secrets have been through Seal.
 func Put(tx *etcd.Tx, key string, rec *storev1.Record, m proto.Message) error {
+	if err := sealed(rec, m); err != nil {
+		return unwritable(err)
+	}
 	resource, err := proto.Marshal(m)
 	if err != nil {
 		return unwritable(err)

@@ -347,7 +347,7 @@ var File_seafront_config_v1_certificate_proto protoreflect.FileDescriptor
 
 const file_seafront_config_v1_certificate_proto_rawDesc = "" +
 	"\n" +
-	"$seafront/config/v1/certificate.proto\x12\x12seafront.config.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\b\n" +
+	"$seafront/config/v1/certificate.proto\x12\x12seafront.config.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\b\n" +
 	"\vCertificate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -359,9 +359,9 @@ const file_seafront_config_v1_certificate_proto_rawDesc = "" +
 	"\x06labels\x18\x06 \x03(\v2+.seafront.config.v1.Certificate.LabelsEntryR\x06labels\x12\x18\n" +
 	"\acomment\x18\a \x01(\tR\acomment\x12'\n" +
 	"\x0fcertificate_pem\x18\b \x01(\tR\x0ecertificatePem\x12\x1b\n" +
-	"\tchain_pem\x18\t \x01(\tR\bchainPem\x12&\n" +
+	"\tchain_pem\x18\t \x01(\tR\bchainPem\x12+\n" +
 	"\x0fprivate_key_pem\x18\n" +
-	" \x01(\tR\rprivateKeyPem\x12:\n" +
+	" \x01(\tB\x03\x80\x01\x01R\rprivateKeyPem\x12:\n" +
 	"\x19subject_alternative_names\x18\v \x03(\tR\x17subjectAlternativeNames\x129\n" +
 	"\n" +
 	"not_before\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +

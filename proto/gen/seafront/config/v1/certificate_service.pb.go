@@ -657,13 +657,13 @@ const file_seafront_config_v1_certificate_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"z\n" +
 	"\x19ImportCertificateResponse\x12A\n" +
 	"\vcertificate\x18\x01 \x01(\v2\x1f.seafront.config.v1.CertificateR\vcertificate\x12\x1a\n" +
-	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"\xf4\x01\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"\xf9\x01\n" +
 	"\x18RotateCertificateRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12'\n" +
 	"\x0fcertificate_pem\x18\x03 \x01(\tR\x0ecertificatePem\x12\x1b\n" +
-	"\tchain_pem\x18\x04 \x01(\tR\bchainPem\x12&\n" +
-	"\x0fprivate_key_pem\x18\x05 \x01(\tR\rprivateKeyPem\x12\x1d\n" +
+	"\tchain_pem\x18\x04 \x01(\tR\bchainPem\x12+\n" +
+	"\x0fprivate_key_pem\x18\x05 \x01(\tB\x03\x80\x01\x01R\rprivateKeyPem\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x06 \x01(\tR\trequestId\x12#\n" +
 	"\rvalidate_only\x18\a \x01(\bR\fvalidateOnly\"z\n" +

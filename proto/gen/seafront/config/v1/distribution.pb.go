@@ -1045,10 +1045,14 @@ type OriginCustomHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Header name, at most 256 bytes.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Header value, at most 1783 bytes. A secret: never returned.
+	// Header value, at most 1783 bytes of visible ASCII, spaces and tabs, neither of
+	// which at its ends. A secret: stored encrypted, never returned. An update keeps
+	// the stored value of a header that it names without a value and without clear; one
+	// that was not there before has to have a value. Errors: FAILED_PRECONDITION
+	// (SECRETS_UNAVAILABLE) when the server has no cluster key.
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	// Removes the stored value on update. An update that names a header without a
-	// value and without clear keeps the stored one.
+	// Makes the value empty: the header is sent without one. value has to be unset.
+	// Always false in answers.
 	Clear         bool `protobuf:"varint,3,opt,name=clear,proto3" json:"clear,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1935,10 +1939,10 @@ const file_seafront_config_v1_distribution_proto_rawDesc = "" +
 	"\x11keepalive_timeout\x18\v \x01(\v2\x19.google.protobuf.DurationR\x10keepaliveTimeout\x12Y\n" +
 	"\x1bresponse_completion_timeout\x18\f \x01(\v2\x19.google.protobuf.DurationR\x19responseCompletionTimeoutB\b\n" +
 	"\x06sourceB\x16\n" +
-	"\x14_connection_attempts\"T\n" +
+	"\x14_connection_attempts\"Y\n" +
 	"\x12OriginCustomHeader\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\x12\x14\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05value\x12\x14\n" +
 	"\x05clear\x18\x03 \x01(\bR\x05clear\"-\n" +
 	"\fOriginShield\x12\x1d\n" +
 	"\n" +

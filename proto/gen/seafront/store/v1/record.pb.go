@@ -39,8 +39,12 @@ type Record struct {
 	Traceparent string `protobuf:"bytes,4,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// W3C tracestate of that request.
 	Tracestate string `protobuf:"bytes,5,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
-	// The resource's own message in binary form, without computed fields.
-	Resource      []byte `protobuf:"bytes,6,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The resource's own message in binary form, without computed fields and without
+	// secrets.
+	Resource []byte `protobuf:"bytes,6,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The secrets of the resource. Set, if only to an empty message, whenever the
+	// resource has a place for one.
+	Secrets       *Secrets `protobuf:"bytes,7,opt,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -117,6 +121,80 @@ func (x *Record) GetResource() []byte {
 	return nil
 }
 
+func (x *Record) GetSecrets() *Secrets {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+// The secrets of one resource, encrypted. A copy of the record elsewhere, such as a
+// former version of a distribution, keeps them as they are: they are bound to the key
+// of the resource in r/ and to their place in it, not to where the copy lies.
+type Secrets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the cluster key that encrypts data_key; empty when there are no values.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Encrypts the values; encrypted itself.
+	DataKey []byte `protobuf:"bytes,2,opt,name=data_key,json=dataKey,proto3" json:"data_key,omitempty"`
+	// The encrypted values by their place in the resource, for example
+	// config.origins["web"].custom_headers["x-key"].value.
+	Values        map[string][]byte `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Secrets) Reset() {
+	*x = Secrets{}
+	mi := &file_seafront_store_v1_record_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Secrets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Secrets) ProtoMessage() {}
+
+func (x *Secrets) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_store_v1_record_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Secrets.ProtoReflect.Descriptor instead.
+func (*Secrets) Descriptor() ([]byte, []int) {
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Secrets) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *Secrets) GetDataKey() []byte {
+	if x != nil {
+		return x.DataKey
+	}
+	return nil
+}
+
+func (x *Secrets) GetValues() map[string][]byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // The key that names who holds a host name or a generated label.
 type Claim struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -130,7 +208,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_seafront_store_v1_record_proto_msgTypes[1]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -142,7 +220,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_store_v1_record_proto_msgTypes[1]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -155,7 +233,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{1}
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Claim) GetDistribution() string {
@@ -183,7 +261,7 @@ type NameClaim struct {
 
 func (x *NameClaim) Reset() {
 	*x = NameClaim{}
-	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -195,7 +273,7 @@ func (x *NameClaim) String() string {
 func (*NameClaim) ProtoMessage() {}
 
 func (x *NameClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_store_v1_record_proto_msgTypes[2]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -208,7 +286,7 @@ func (x *NameClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NameClaim.ProtoReflect.Descriptor instead.
 func (*NameClaim) Descriptor() ([]byte, []int) {
-	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *NameClaim) GetId() string {
@@ -231,7 +309,7 @@ type RequestMemory struct {
 
 func (x *RequestMemory) Reset() {
 	*x = RequestMemory{}
-	mi := &file_seafront_store_v1_record_proto_msgTypes[3]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +321,7 @@ func (x *RequestMemory) String() string {
 func (*RequestMemory) ProtoMessage() {}
 
 func (x *RequestMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_store_v1_record_proto_msgTypes[3]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +334,7 @@ func (x *RequestMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestMemory.ProtoReflect.Descriptor instead.
 func (*RequestMemory) Descriptor() ([]byte, []int) {
-	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RequestMemory) GetName() string {
@@ -290,7 +368,7 @@ type PageToken struct {
 
 func (x *PageToken) Reset() {
 	*x = PageToken{}
-	mi := &file_seafront_store_v1_record_proto_msgTypes[4]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +380,7 @@ func (x *PageToken) String() string {
 func (*PageToken) ProtoMessage() {}
 
 func (x *PageToken) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_store_v1_record_proto_msgTypes[4]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +393,7 @@ func (x *PageToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageToken.ProtoReflect.Descriptor instead.
 func (*PageToken) Descriptor() ([]byte, []int) {
-	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PageToken) GetMethod() string {
@@ -350,7 +428,7 @@ var File_seafront_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_seafront_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1eseafront/store/v1/record.proto\x12\x11seafront.store.v1\"\xbf\x01\n" +
+	"\x1eseafront/store/v1/record.proto\x12\x11seafront.store.v1\"\xf5\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bwrite_id\x18\x01 \x01(\x04R\awriteId\x12\x1e\n" +
 	"\n" +
@@ -361,7 +439,15 @@ const file_seafront_store_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"tracestate\x18\x05 \x01(\tR\n" +
 	"tracestate\x12\x1a\n" +
-	"\bresource\x18\x06 \x01(\fR\bresource\"I\n" +
+	"\bresource\x18\x06 \x01(\fR\bresource\x124\n" +
+	"\asecrets\x18\a \x01(\v2\x1a.seafront.store.v1.SecretsR\asecrets\"\xb6\x01\n" +
+	"\aSecrets\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x19\n" +
+	"\bdata_key\x18\x02 \x01(\fR\adataKey\x12>\n" +
+	"\x06values\x18\x03 \x03(\v2&.seafront.store.v1.Secrets.ValuesEntryR\x06values\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"I\n" +
 	"\x05Claim\x12\"\n" +
 	"\fdistribution\x18\x01 \x01(\tR\fdistribution\x12\x1c\n" +
 	"\ttombstone\x18\x02 \x01(\bR\ttombstone\"\x1b\n" +
@@ -389,20 +475,24 @@ func file_seafront_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_seafront_store_v1_record_proto_rawDescData
 }
 
-var file_seafront_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_seafront_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_seafront_store_v1_record_proto_goTypes = []any{
 	(*Record)(nil),        // 0: seafront.store.v1.Record
-	(*Claim)(nil),         // 1: seafront.store.v1.Claim
-	(*NameClaim)(nil),     // 2: seafront.store.v1.NameClaim
-	(*RequestMemory)(nil), // 3: seafront.store.v1.RequestMemory
-	(*PageToken)(nil),     // 4: seafront.store.v1.PageToken
+	(*Secrets)(nil),       // 1: seafront.store.v1.Secrets
+	(*Claim)(nil),         // 2: seafront.store.v1.Claim
+	(*NameClaim)(nil),     // 3: seafront.store.v1.NameClaim
+	(*RequestMemory)(nil), // 4: seafront.store.v1.RequestMemory
+	(*PageToken)(nil),     // 5: seafront.store.v1.PageToken
+	nil,                   // 6: seafront.store.v1.Secrets.ValuesEntry
 }
 var file_seafront_store_v1_record_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1, // 0: seafront.store.v1.Record.secrets:type_name -> seafront.store.v1.Secrets
+	6, // 1: seafront.store.v1.Secrets.values:type_name -> seafront.store.v1.Secrets.ValuesEntry
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_seafront_store_v1_record_proto_init() }
@@ -416,7 +506,7 @@ func file_seafront_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_store_v1_record_proto_rawDesc), len(file_seafront_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
