@@ -98,6 +98,13 @@ func (t *Tx) NoneNewerUnder(name, prefix string, revision int64) {
 	t.require(name, clientv3.Compare(clientv3.ModRevision(prefix).WithPrefix(), "<", revision+1), read, none)
 }
 
+// NoneCreatedUnder demands that no key with the prefix was created after revision:
+// keys may have been written again or be gone, but none has come.
+func (t *Tx) NoneCreatedUnder(name, prefix string, revision int64) {
+	read := clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(failedKeys), clientv3.WithMinCreateRev(revision+1))
+	t.require(name, clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "<", revision+1), read, none)
+}
+
 func none(found []*mvccpb.KeyValue) bool { return len(found) == 0 }
 
 func (t *Tx) require(name string, cmp clientv3.Cmp, read clientv3.Op, holds func([]*mvccpb.KeyValue) bool) {

@@ -46,7 +46,7 @@ func content(t *testing.T, c *clientv3.Client) map[string]string {
 }
 
 func TestConditions(t *testing.T) {
-	const absent, there = "r/x/absent", "r/x/there"
+	const absent, there, again = "r/x/absent", "r/x/there", "r/x/again"
 	for _, tt := range []struct {
 		name string
 		tx   func(tx *etcd.Tx, old, last int64)
@@ -68,6 +68,9 @@ func TestConditions(t *testing.T) {
 		{"C8.53: none newer under an empty range holds", func(tx *etcd.Tx, _, _ int64) { tx.NoneNewerUnder("n", "c/refs/nobody/", 0) }, nil},
 		{"C8.53: none newer than the last holds", func(tx *etcd.Tx, _, last int64) { tx.NoneNewerUnder("n", "c/refs/a/", last) }, nil},
 		{"C8.53: one newer fails with its key", func(tx *etcd.Tx, old, _ int64) { tx.NoneNewerUnder("n", "c/refs/a/", old) }, map[string][]string{"n": {"c/refs/a/2"}}},
+		{"none created under an empty range holds", func(tx *etcd.Tx, _, _ int64) { tx.NoneCreatedUnder("n", "c/refs/nobody/", 0) }, nil},
+		{"a key that was only written again is not created", func(tx *etcd.Tx, old, _ int64) { tx.NoneCreatedUnder("n", again, old) }, nil},
+		{"one created since fails with its key", func(tx *etcd.Tx, old, _ int64) { tx.NoneCreatedUnder("n", "c/refs/a/", old) }, map[string][]string{"n": {"c/refs/a/2"}}},
 		{"several fail at once, others hold", func(tx *etcd.Tx, old, _ int64) {
 			tx.Exists("first", absent)
 			tx.Exists("holds", there)
@@ -88,8 +91,10 @@ func TestConditions(t *testing.T) {
 				t.Fatal(err)
 			}
 			put(t, c, "c/refs/a/1")
+			put(t, c, again)
 			old := put(t, c, "c/refs/b/1")
 			put(t, c, "c/refs/a/2")
+			put(t, c, again)
 			last := put(t, c, there)
 			before := content(t, c)
 

@@ -41,9 +41,10 @@ func Next(ctx context.Context, prev Version) *storev1.Record {
 	return rec
 }
 
-// Put adds to tx the write of the resource m in the envelope rec. m holds no
-// computed fields, and its secrets have been through Seal.
-func Put(tx *etcd.Tx, key string, rec *storev1.Record, m proto.Message) error {
+// Put adds to tx the write of the resource m in the envelope rec, with options of the
+// write, for example a lease. m holds no computed fields, and its secrets have been
+// through Seal.
+func Put(tx *etcd.Tx, key string, rec *storev1.Record, m proto.Message, opts ...clientv3.OpOption) error {
 	if err := sealed(rec, m); err != nil {
 		return unwritable(err)
 	}
@@ -56,7 +57,7 @@ func Put(tx *etcd.Tx, key string, rec *storev1.Record, m proto.Message) error {
 	if err != nil {
 		return unwritable(err)
 	}
-	tx.Put(key, value)
+	tx.Put(key, value, opts...)
 	return nil
 }
 

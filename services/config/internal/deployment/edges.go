@@ -27,11 +27,15 @@ type edge struct {
 	// steps are the revisions that the edge was seen to serve, ascending: the first
 	// one of this run, and one for each report that took in at least one change.
 	steps []step
-	// catchUp is the revision that an edge which came back, or was behind for too
-	// long, has to serve before it counts again (C8.73, C8.74).
-	catchUp int64
+	// catchUp is what an edge which came back, or was behind for too long, has to serve
+	// before it counts again (C8.73, C8.74).
+	catchUp goal
 	lagging bool
 }
+
+// goal is how far an edge has to be: the newest change that it has to serve, and the
+// newest invalidation that it has to obey.
+type goal struct{ change, invalidation int64 }
 
 // step says that an edge serves revision since a moment of its own clock.
 type step struct {
@@ -48,9 +52,24 @@ func (e *edge) applied(epoch string) int64 {
 	return e.status.GetAppliedRevision()
 }
 
-// report takes in a new status. newest is the revision of the last change;
-// returned says that the edge was away and is here again.
-func (e *edge) report(s *edgev1.EdgeStatus, newest int64, returned bool) {
+// obeyed is the revision up to which the edge obeys invalidations.
+func (e *edge) obeyed(epoch string) int64 {
+	if e.applied(epoch) == 0 {
+		return 0
+	}
+	return e.status.GetAppliedInvalidationRevision()
+}
+
+// met says whether the edge is as far as g. One that says nothing of invalidations
+// is of a release that knows none: it holds their completion up, and no deployment.
+func (e *edge) met(epoch string, g goal) bool {
+	obeyed := e.obeyed(epoch)
+	return e.applied(epoch) >= g.change && (obeyed >= g.invalidation || obeyed == 0)
+}
+
+// report takes in a new status. newest is the last change and invalidation; returned
+// says that the edge was away and is here again.
+func (e *edge) report(s *edgev1.EdgeStatus, newest goal, returned bool) {
 	again := e.status == nil || e.status.GetBootId() != s.GetBootId() || e.status.GetEpoch() != s.GetEpoch() ||
 		s.GetAppliedRevision() < e.status.GetAppliedRevision()
 	if again {
@@ -61,7 +80,7 @@ func (e *edge) report(s *edgev1.EdgeStatus, newest int64, returned bool) {
 	}
 	e.status = s
 	// A report that only follows the beat says nothing new about any change.
-	if n := len(e.steps); n == 0 || newest > e.steps[n-1].revision && s.GetAppliedRevision() > e.steps[n-1].revision {
+	if n := len(e.steps); n == 0 || newest.change > e.steps[n-1].revision && s.GetAppliedRevision() > e.steps[n-1].revision {
 		e.steps = append(e.steps, step{s.GetAppliedRevision(), s.GetAppliedTime().AsTime()})
 	}
 	if len(e.steps) > maxSteps {
@@ -71,7 +90,7 @@ func (e *edge) report(s *edgev1.EdgeStatus, newest int64, returned bool) {
 
 // leave is the end of the lease.
 func (e *edge) leave() {
-	e.status, e.steps, e.catchUp, e.lagging = nil, nil, 0, false
+	e.status, e.steps, e.catchUp, e.lagging = nil, nil, goal{}, false
 }
 
 // reached is the first known step at which the edge served revision. What happened
@@ -87,21 +106,22 @@ func (e *edge) reached(revision int64) step {
 // judge sets the state of the edge: joining until it serves what was current when
 // it came (C8.72), lagging when it is still behind a change that was known for
 // patience, until it serves what is current then (C8.73), gone without a status
-// (C8.74). due is the newest change that was known for patience, newest the newest
-// of all. It reports whether the state changed.
-func (e *edge) judge(epoch string, due, newest int64) bool {
-	before, applied := e.state, e.applied(epoch)
-	if applied >= e.catchUp {
-		e.catchUp, e.lagging = 0, false
+// (C8.74). An edge that does not obey an invalidation is behind as one that does not
+// serve a change. due is the newest that was known for patience, newest the newest of
+// all. It reports whether the state changed.
+func (e *edge) judge(epoch string, due, newest goal) bool {
+	before := e.state
+	if e.met(epoch, e.catchUp) {
+		e.catchUp, e.lagging = goal{}, false
 	}
 	switch {
 	case e.status == nil:
 		e.state = commonv1.EdgeState_EDGE_STATE_GONE
 	case e.lagging:
 		e.state = commonv1.EdgeState_EDGE_STATE_LAGGING
-	case e.status.GetEpoch() != epoch || applied < max(e.status.GetJoinRevision(), e.catchUp):
+	case e.status.GetEpoch() != epoch || e.applied(epoch) < e.status.GetJoinRevision() || !e.met(epoch, e.catchUp):
 		e.state = commonv1.EdgeState_EDGE_STATE_JOINING
-	case applied < due:
+	case !e.met(epoch, due):
 		e.state, e.lagging, e.catchUp = commonv1.EdgeState_EDGE_STATE_LAGGING, true, newest
 	default:
 		e.state = commonv1.EdgeState_EDGE_STATE_SERVING

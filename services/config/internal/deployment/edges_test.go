@@ -53,6 +53,52 @@ func TestLagging(t *testing.T) {
 	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/slow": serving})
 }
 
+// TestBehindAnInvalidation: an edge whose invalidations hang holds nobody up, however
+// well it follows the configuration (C9.52).
+func TestBehindAnInvalidation(t *testing.T) {
+	w := newWorld(t)
+	obeys := func(revision int64) func(*edgev1.EdgeStatus) {
+		return func(s *edgev1.EdgeStatus) { s.AppliedInvalidationRevision = revision }
+	}
+	for _, id := range []string{"a", "old", "slow"} {
+		w.register(id)
+	}
+	first := w.put(keys.Invalidation("E1", "I1"), nil)
+	w.report("a", first, obeys(first))
+	w.report("slow", first, obeys(first))
+	w.report("old", first) // of a release that knows no invalidations
+	w.pass(5 * time.Second)
+	second := w.put(keys.Invalidation("E1", "I2"), nil)
+	w.report("a", second, obeys(second))
+	w.report("slow", second, obeys(first))
+	w.report("old", second)
+	w.pass(59 * time.Second)
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/old": serving, "edges/slow": serving})
+	third := w.put(keys.Invalidation("E1", "I3"), nil)
+	w.report("a", third, obeys(third))
+	w.pass(time.Second)
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/old": serving, "edges/slow": lagging})
+	w.report("slow", third, obeys(second))
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/old": serving, "edges/slow": lagging})
+	w.report("slow", third, obeys(third))
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/old": serving, "edges/slow": serving})
+
+	// C8.74: back from an absence, it is joining until it obeys what came meanwhile.
+	w.remove(keys.EdgeStatus("slow"))
+	fourth := w.put(keys.Invalidation("E1", "I4"), nil)
+	w.report("slow", fourth, obeys(third))
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/old": serving, "edges/slow": joining})
+	w.report("slow", fourth, obeys(fourth))
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": serving, "edges/old": serving, "edges/slow": serving})
+	// One that expires is nothing to follow.
+	w.remove(keys.Invalidation("E1", "I1"))
+	w.pass(2 * time.Minute)
+	w.wantStates(map[string]commonv1.EdgeState{"edges/a": lagging, "edges/old": serving, "edges/slow": serving})
+	if got := w.index.Registered(); len(got) != 3 || got[0] != (Registered{"a", "AMS1", lagging}) || got[0].Live() || !got[2].Live() {
+		t.Errorf("registered: %v", got)
+	}
+}
+
 func TestLaggingBehindTheLastOfABurst(t *testing.T) {
 	w := newWorld(t)
 	w.register("a")

@@ -41,6 +41,7 @@ type Index struct {
 	resources     map[string]version // what distributions refer to, by name
 	edges         []*edge            // by id
 	changes       changes
+	invalidations changes
 	settings      map[string]bool // the keys of settings that exist
 	beat          Beat
 	heard         time.Time     // when Apply was last called
@@ -81,7 +82,8 @@ func New() *Index {
 func (x *Index) forget() {
 	x.distributions = map[string]distribution{}
 	x.resources = map[string]version{}
-	x.edges, x.changes, x.settings, x.beat = nil, changes{}, map[string]bool{}, Beat{}
+	x.edges, x.changes, x.invalidations = nil, changes{}, changes{}
+	x.settings, x.beat = map[string]bool{}, Beat{}
 }
 
 // Apply takes in a step of the mirror.
@@ -93,6 +95,7 @@ func (x *Index) Apply(b mirror.Batch, now time.Time) {
 	}
 	if now.Sub(x.heard) > deafness {
 		x.changes.again(now)
+		x.invalidations.again(now)
 	}
 	x.epoch, x.heard = b.Epoch, now
 	for _, ev := range b.Events {
@@ -117,12 +120,16 @@ func (x *Index) Tick(now time.Time) {
 }
 
 func (x *Index) judge(now time.Time) bool {
-	changed, due := false, x.changes.due(now)
+	changed := false
+	due := goal{x.changes.due(now), x.invalidations.due(now)}
 	for _, e := range x.edges {
-		changed = e.judge(x.epoch, due, x.changes.newest) || changed
+		changed = e.judge(x.epoch, due, x.newest()) || changed
 	}
 	return changed
 }
+
+// newest is what an edge that is up to date has come to.
+func (x *Index) newest() goal { return goal{x.changes.newest, x.invalidations.newest} }
 
 func (x *Index) announce() {
 	close(x.moved)
@@ -146,6 +153,11 @@ func (x *Index) apply(ev mirror.Event, live bool, now time.Time) {
 		return
 	case keys.KindEpoch:
 		x.putSetting(ev)
+	case keys.KindInvalidation:
+		if !ev.Deleted { // edges need not know that one expires
+			x.invalidations.add(ev.ModRevision, now)
+		}
+		return
 	case keys.KindBeat:
 		x.putSetting(ev)
 		x.beat = Beat{Revision: ev.ModRevision, Seen: now}
@@ -248,7 +260,7 @@ func (x *Index) putStatus(id string, ev mirror.Event, live bool) {
 		x.drop(e)
 		return
 	}
-	e.report(&s, x.changes.newest, live && e.status == nil)
+	e.report(&s, x.newest(), live && e.status == nil)
 }
 
 // edge finds an edge or makes one.
