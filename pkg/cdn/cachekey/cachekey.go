@@ -142,3 +142,29 @@ func (p *Policy) appendHeaders(b []byte, in header.Fields) ([]byte, header.Field
 	}
 	return b, out
 }
+
+// Parts returns the distribution, the raw path and the keyed query in a key of Build,
+// and anything that is appended to one; false for other bytes. It does not allocate.
+func (k Key) Parts() (distribution, path, query string, ok bool) {
+	rest := string(k)
+	var method string
+	for _, part := range [...]*string{&distribution, &method, &path, &query} {
+		n, size := uvarint(rest)
+		if size <= 0 || n > uint64(len(rest)-size) {
+			return "", "", "", false
+		}
+		*part, rest = rest[size:size+int(n)], rest[size+int(n):]
+	}
+	return distribution, path, query, true
+}
+
+// uvarint is binary.Uvarint for a string.
+func uvarint(s string) (value uint64, size int) {
+	for i := range min(len(s), binary.MaxVarintLen64) {
+		value |= uint64(s[i]&0x7f) << (7 * i)
+		if s[i] < 0x80 {
+			return value, i + 1
+		}
+	}
+	return 0, 0
+}

@@ -3,6 +3,7 @@
 package cachekey_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
@@ -179,6 +180,27 @@ func TestModeString(t *testing.T) {
 	} {
 		if got := mode.String(); got != want {
 			t.Errorf("mode %d is %q, want %q", mode, got, want)
+		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	for _, in := range []cachekey.Parts{
+		{Distribution: "E1", Method: "GET", Path: "/a", Query: "x=1"},
+		{Distribution: "", Method: "OPTIONS", Path: "/" + strings.Repeat("long", 100), Query: ""},
+	} {
+		p := cachekey.NewPolicy([]string{"A"}, none, all, true, false)
+		k, _ := p.Build(in)
+		for _, k := range []cachekey.Key{k, k + "h"} {
+			d, path, query, ok := k.Parts()
+			if !ok || d != in.Distribution || path != in.Path || query != in.Query {
+				t.Errorf("Parts of %q = %q, %q, %q, %v", k, d, path, query, ok)
+			}
+		}
+	}
+	for _, k := range []cachekey.Key{"", "\x05abc", "\x01a\x00\x02", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+		if _, _, _, ok := k.Parts(); ok {
+			t.Errorf("%q has parts", k)
 		}
 	}
 }
