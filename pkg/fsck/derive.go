@@ -180,6 +180,9 @@ func orphan(w *world, key string, value []byte) (why string, put []byte, fault b
 		id, _, _ := strings.Cut(rest, "/")
 		return ok && !w.resources[keys.Distributions.Name(id)]
 	}
+	if c := claimant(key); c != "" && !w.known[c] { // of a later release
+		return "", nil, false
+	}
 	switch {
 	case strings.HasPrefix(key, labels):
 		var claim storev1.Claim
@@ -200,4 +203,18 @@ func orphan(w *world, key string, value []byte) (why string, put []byte, fault b
 		return "is an invalidation of a distribution that does not exist", nil, below(purges)
 	}
 	return "is claimed, and nothing claims it", nil, true
+}
+
+// claimant is the collection of the resource that a name or a reference belongs to,
+// empty for other keys.
+func claimant(key string) keys.Collection {
+	if c, _, err := keys.ParseRef(key); err == nil {
+		return c
+	}
+	rest, ok := strings.CutPrefix(key, claims)
+	if !ok {
+		return ""
+	}
+	c, _, _ := strings.Cut(rest, "/")
+	return keys.Collection(c)
 }

@@ -81,9 +81,11 @@ const callTimeout = 10 * time.Second
 func Check(ctx context.Context, kv clientv3.KV, revision int64) (Report, error) {
 	w := &world{
 		report:    Report{Revision: revision, Resources: map[keys.Collection]int{}},
+		known:     map[keys.Collection]bool{},
 		resources: map[string]bool{}, expected: map[string]expected{},
 	}
 	for _, c := range collections() {
+		w.known[c.of] = true
 		if err := w.each(ctx, kv, c.prefix, func(pair *mvccpb.KeyValue) { w.resource(c, pair) }); err != nil {
 			return w.report, err
 		}
@@ -95,6 +97,7 @@ func Check(ctx context.Context, kv clientv3.KV, revision int64) (Report, error) 
 		}
 	}
 	w.missing()
+	w.doubt()
 	slices.SortFunc(w.report.Problems, func(a, b Problem) int { return cmp.Compare(a.Key, b.Key) })
 	return w.report, nil
 }
@@ -125,7 +128,8 @@ func (w *world) each(ctx context.Context, kv clientv3.KV, prefix string, visit f
 // world is everything at one revision.
 type world struct {
 	report    Report
-	resources map[string]bool // by name
+	known     map[keys.Collection]bool // those of this release
+	resources map[string]bool          // by name
 	expected  map[string]expected
 	targets   []Problem // a Dangling for each reference, until its target is found
 }
@@ -207,6 +211,19 @@ func (w *world) missing() {
 			w.report.Problems = append(w.report.Problems, Problem{
 				Fault: Missing, Key: key, Resource: e.resource, owner: &e.owner, put: e.value, fixes: e.value != nil,
 			})
+		}
+	}
+}
+
+// doubt leaves orphans alone while there is a record that cannot be read: they may be
+// its own.
+func (w *world) doubt() {
+	if !slices.ContainsFunc(w.report.Problems, func(p Problem) bool { return p.Fault == Unreadable }) {
+		return
+	}
+	for i, p := range w.report.Problems {
+		if p.Fault == Orphan {
+			w.report.Problems[i].fixes = false
 		}
 	}
 }

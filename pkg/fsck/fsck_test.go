@@ -158,6 +158,32 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestUnreadableKeepsWhatIsItsOwn: what nothing readable asks for may belong to what
+// cannot be read.
+func TestUnreadableKeepsWhatIsItsOwn(t *testing.T) {
+	kv := etcdtest.Client(t)
+	sound(t, kv)
+	if _, err := kv.Put(t.Context(), keys.Resource(keys.Distributions, "E1"), "\x07"); err != nil {
+		t.Fatal(err)
+	}
+	r := check(t, kv)
+	if repaired, left, err := fsck.Repair(t.Context(), kv, r); err != nil || repaired != 0 || len(left) < 4 {
+		t.Errorf("repaired %d, left %v, %v", repaired, left, err)
+	}
+}
+
+// TestLaterRelease: collections that this release does not know have derived keys that
+// it does not understand.
+func TestLaterRelease(t *testing.T) {
+	kv := etcdtest.Client(t)
+	sound(t, kv)
+	put(t, kv, keys.UniqueName("trustStores", "x"), &storev1.NameClaim{Id: "x"})
+	put(t, kv, keys.Ref(keys.Origins, "web", "trustStores", "x"), nil)
+	if r := check(t, kv); len(r.Problems) > 0 {
+		t.Errorf("found %s", told(r))
+	}
+}
+
 func TestRepairHurtsNobody(t *testing.T) {
 	kv := etcdtest.Client(t)
 	sound(t, kv)
