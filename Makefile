@@ -50,6 +50,12 @@ bench: ## benchmarks: compile, match, key, hit, and propagation through a real e
 	@echo "== functions"; go test -run '^$$' -bench . -benchmem ./pkg/cdn/... ./services/edge/internal/...
 	@echo "== propagation of a change"; SEAFRONT_BENCH=propagation go test -count 1 -v -timeout 30m -run '^TestPropagation$$' ./services/edge
 
+.PHONY: bench-scale
+bench-scale: programs $(PROGRAMS)/etcd ## 100,000 distributions through the real programs (SCALE=n for another number)
+	@echo "== scale"; cd test && SEAFRONT_SCALE=$${SCALE:-100000} go test -count 1 -v -timeout 60m ./scale
+$(PROGRAMS)/etcd: deploy/etcd/go.mod
+	@echo "== building etcd (once)"; mkdir -p $(PROGRAMS); cd deploy/etcd && GOWORK=off CGO_ENABLED=0 go build -trimpath -o ../../$(PROGRAMS)/ ./etcd
+
 .PHONY: fuzz
 fuzz: ## every fuzzer for FUZZTIME (default 10s)
 	@grep -rlE '^func Fuzz' --include='*_test.go' pkg services | xargs -n1 dirname | sort -u | while read -r dir; do \

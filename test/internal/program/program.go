@@ -10,6 +10,7 @@ package program
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,4 +194,31 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// Memory is how many bytes of the program are resident, and how many of these are not
+// of files.
+func (p *Process) Memory(t testing.TB) (resident, anonymous float64) {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, rest, _ := strings.Cut(line, ":")
+		var kib float64
+		switch name {
+		case "VmRSS", "RssAnon":
+			if _, err := fmt.Sscanf(strings.TrimSpace(rest), "%f kB", &kib); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		}
+		switch name {
+		case "VmRSS":
+			resident = kib * 1024
+		case "RssAnon":
+			anonymous = kib * 1024
+		}
+	}
+	return resident, anonymous
 }
