@@ -464,20 +464,21 @@ func (x *ResponseHeadersPolicy) GetServerTiming() *ServerTiming {
 // (Fetch standard). Without a matching origin no header is added.
 type Cors struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Origins that may read the answer: * alone, or [scheme://]host[:port] each, where
-	// the scheme is http or https, * may stand for the left-most labels of the host,
-	// and anywhere in the port. At most 100, each at most 1783 characters. Required.
+	// Origins that may read the answer: * for all, or [scheme://]host[:port], where *
+	// may stand for the left-most labels of the host, and for any digits of the port,
+	// for example https://*.example.org:*. At most 100, each at most 1783 characters.
+	// Required.
 	Origins []string `protobuf:"bytes,1,rep,name=origins,proto3" json:"origins,omitempty"`
-	// Names of request headers that a page may send: names, in which * stands for any
-	// characters, or * alone for all but Authorization. At most 100. Required.
+	// Names of request headers that a page may send; * in a name stands for any
+	// characters, and * alone for all names but Authorization. At most 100. Required.
 	Headers []string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Methods that a page may use, each once. Required.
 	Methods []Cors_Method `protobuf:"varint,3,rep,packed,name=methods,proto3,enum=seafront.config.v1.Cors_Method" json:"methods,omitempty"`
 	// Whether pages may send cookies and other credentials. True is not possible
-	// together with * in origins, headers or expose_headers, or with METHOD_ALL:
-	// browsers would not accept it.
+	// together with an entry * in origins, headers or expose_headers: browsers would
+	// not accept it.
 	AllowCredentials bool `protobuf:"varint,4,opt,name=allow_credentials,json=allowCredentials,proto3" json:"allow_credentials,omitempty"`
-	// Names of response headers that a page may read, or * alone for all. At most 100.
+	// Names of response headers that a page may read, or * for all. At most 100.
 	ExposeHeaders []string `protobuf:"bytes,5,rep,name=expose_headers,json=exposeHeaders,proto3" json:"expose_headers,omitempty"`
 	// How long a browser may remember the answer to a preflight request: whole
 	// seconds from 0 to 2147483647. Absent: the header is not sent.
