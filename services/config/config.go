@@ -25,6 +25,8 @@ import (
 	"github.com/seafront-cdn/seafront/services/config/internal/cachepolicy"
 	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
 	"github.com/seafront-cdn/seafront/services/config/internal/distribution"
+	"github.com/seafront-cdn/seafront/services/config/internal/keygroup"
+	"github.com/seafront-cdn/seafront/services/config/internal/publickey"
 )
 
 // DefaultMaxDistributions is how many distributions there may be unless the
@@ -43,6 +45,8 @@ type Config struct {
 	// MaxDistributions is how many distributions there may be; 0 means
 	// DefaultMaxDistributions.
 	MaxDistributions int64
+	// Limits are the other quotas.
+	Limits Limits
 	// Log may be nil: nobody reads it.
 	Log *slog.Logger
 	// Meter gets the service's figures. Nil: nobody does.
@@ -55,12 +59,16 @@ type Service struct {
 	index         *deployment.Index
 	distributions *distribution.Server
 	policies      *cachepolicy.Server
+	publicKeys    *publickey.Server
+	keyGroups     *keygroup.Server
 }
 
 // New makes the service. Nothing runs before Run.
 func New(cfg Config) *Service {
 	cfg.MaxDistributions = cmp.Or(cfg.MaxDistributions, DefaultMaxDistributions)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	limits := cfg.Limits.filled()
+	requests := records.NewRequests(cfg.Etcd)
 	index := deployment.New()
 	return &Service{
 		cfg:   cfg,
@@ -68,7 +76,9 @@ func New(cfg Config) *Service {
 		distributions: distribution.New(distribution.Config{
 			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, BaseDomain: cfg.BaseDomain, Most: cfg.MaxDistributions,
 		}),
-		policies: cachepolicy.New(cfg.Etcd),
+		policies:   cachepolicy.New(cfg.Etcd),
+		publicKeys: publickey.New(cfg.Etcd, requests, limits.PublicKeys),
+		keyGroups:  keygroup.New(cfg.Etcd, requests, limits.KeyGroups, int(limits.PublicKeysPerGroup)),
 	}
 }
 
@@ -76,6 +86,8 @@ func New(cfg Config) *Service {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	configv1.RegisterDistributionServiceServer(r, s.distributions)
 	configv1.RegisterCachePolicyServiceServer(r, s.policies)
+	configv1.RegisterPublicKeyServiceServer(r, s.publicKeys)
+	configv1.RegisterKeyGroupServiceServer(r, s.keyGroups)
 }
 
 // Run follows etcd until ctx ends, and returns nil then. It serves while etcd has a

@@ -49,6 +49,7 @@ type replica struct {
 	configv1.DistributionServiceClient
 	policies configv1.CachePolicyServiceClient
 	health   healthpb.HealthClient
+	conn     grpc.ClientConnInterface
 	kv       *clientv3.Client
 	// stop shuts the server down and returns what Serve returned.
 	stop func() error
@@ -87,7 +88,7 @@ func start(t *testing.T, c config.Config) replica {
 		}
 	})
 	return replica{
-		configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), healthpb.NewHealthClient(conn), c.Etcd, stop,
+		configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), healthpb.NewHealthClient(conn), conn, c.Etcd, stop,
 	}
 }
 

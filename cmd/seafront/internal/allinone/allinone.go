@@ -90,7 +90,7 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 	registry := originregistry.New(originregistry.Config{Etcd: client, Log: t.Log})
 	control := config.New(config.Config{
 		Etcd: client, Origins: originv1.NewOriginServiceClient(toRegistry),
-		BaseDomain: c.BaseDomain, Log: t.Log, Meter: t.Meter,
+		BaseDomain: c.BaseDomain, Limits: c.Limits, Log: t.Log, Meter: t.Meter,
 	})
 	// The sample listens before the edge does: an edge that starts again serves at once
 	// what it served last, and would keep the error of an origin that is not there yet.

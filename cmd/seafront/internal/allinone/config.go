@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+	"github.com/seafront-cdn/seafront/services/config"
 )
 
 // Config is what `seafront up` can be told. Its tags are the flags.
@@ -34,6 +35,8 @@ type Config struct {
 	Resolver   string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
 	ReadyFile  string `help:"File to write all addresses to, as JSON, once everything answers." name:"ready-file" type:"path" env:"SEAFRONT_READY_FILE" placeholder:"FILE"`
 
+	Limits config.Limits `embed:"" prefix:"max-"`
+
 	// Version is the release, for logs and status.
 	Version string `kong:"-"`
 }
@@ -58,7 +61,7 @@ func (c Config) Validate() error {
 	if c.CacheBytes < 1<<20 {
 		return fmt.Errorf("--cache-bytes: %d is too small; want at least 1048576", c.CacheBytes)
 	}
-	return nil
+	return c.Limits.Validate()
 }
 
 func (c Config) dir(part string) string { return filepath.Join(c.Data, part) }

@@ -36,9 +36,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 type serveCommand struct {
 	program.Server
-	OriginRegistry   string `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
-	BaseDomain       string `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
-	MaxDistributions int64  `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
+	OriginRegistry   string        `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
+	BaseDomain       string        `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
+	MaxDistributions int64         `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
+	Limits           config.Limits `embed:"" prefix:"max-"`
 }
 
 // Validate is called by the parser.
@@ -49,7 +50,7 @@ func (c *serveCommand) Validate() error {
 	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
 		return fmt.Errorf("--base-domain: %w", err)
 	}
-	return nil
+	return c.Limits.Validate()
 }
 
 // Run is called by the parser.
@@ -61,7 +62,7 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 		}
 		return config.New(config.Config{
 			Etcd: store, Origins: originv1.NewOriginServiceClient(registry), BaseDomain: c.BaseDomain,
-			MaxDistributions: c.MaxDistributions, Log: t.Log, Meter: t.Meter,
+			MaxDistributions: c.MaxDistributions, Limits: c.Limits, Log: t.Log, Meter: t.Meter,
 		}), registry.Close, nil
 	})
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/pki"
+)
+
+// Limits are the quotas that an installation can set (C4). Each is soft: callers at the
+// same moment may pass it by their number (C8.63). 0 means the default. Its tags are
+// flags, to be embedded with the prefix max-.
+type Limits struct {
+	PublicKeys         int64 `help:"How many public keys there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS"`
+	KeyGroups          int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
+	PublicKeysPerGroup int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
+}
+
+// The most that a group can be allowed to have: a transaction holds its keys.
+const mostKeysPerGroup = 100
+
+// Validate says what is wrong with the limits.
+func (l Limits) Validate() error {
+	for _, f := range []struct {
+		flag string
+		n    int64
+		most int64
+	}{
+		{"public-keys", l.PublicKeys, 0},
+		{"key-groups", l.KeyGroups, 0},
+		{"public-keys-per-group", l.PublicKeysPerGroup, mostKeysPerGroup},
+	} {
+		if f.n < 0 || f.most > 0 && f.n > f.most {
+			return fmt.Errorf("--max-%s is %d; it must be %s", f.flag, f.n, wanted(f.most))
+		}
+	}
+	return nil
+}
+
+func wanted(most int64) string {
+	if most == 0 {
+		return "0 for the default, or more"
+	}
+	return fmt.Sprintf("0 for the default, or 1 to %d", most)
+}
+
+// filled has the defaults.
+func (l Limits) filled() Limits {
+	l.PublicKeys = cmp.Or(l.PublicKeys, 10) // C4.39
+	l.KeyGroups = cmp.Or(l.KeyGroups, 10)   // C4.41
+	l.PublicKeysPerGroup = cmp.Or(l.PublicKeysPerGroup, pki.DefaultKeysPerGroup)
+	return l
+}
