@@ -116,6 +116,9 @@ func (t *Tx) Put(key string, value []byte, opts ...clientv3.OpOption) {
 	t.write(key, clientv3.OpPut(key, string(value), opts...))
 }
 
+// Copy writes to a key what this transaction has put to another.
+func (t *Tx) Copy(from, to string) { t.Put(to, t.writes[from].ValueBytes()) }
+
 // Delete removes a key.
 func (t *Tx) Delete(key string) { t.write(key, clientv3.OpDelete(key)) }
 
@@ -123,6 +126,12 @@ func (t *Tx) Delete(key string) { t.write(key, clientv3.OpDelete(key)) }
 // may lie below it (C8.3).
 func (t *Tx) DeletePrefix(prefix string) {
 	t.write(prefix, clientv3.OpDelete(prefix, clientv3.WithPrefix()))
+}
+
+// DeleteRange removes every key of [from, to). No Put of the same transaction may lie
+// in it (C8.3).
+func (t *Tx) DeleteRange(from, to string) {
+	t.write(from, clientv3.OpDelete(from, clientv3.WithRange(to)))
 }
 
 func (t *Tx) write(key string, op clientv3.Op) {

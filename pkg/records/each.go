@@ -24,11 +24,11 @@ func Each(ctx context.Context, kv clientv3.KV, names []string, revision int64, v
 		names, revision = names[n:], at(revision, res)
 		for _, r := range res.Responses {
 			for _, pair := range r.GetResponseRange().GetKvs() {
-				v, resource, err := open(pair)
+				i, err := item(pair)
 				if err != nil {
 					return err
 				}
-				if err := visit(Item{string(pair.Key), v, resource}); err != nil {
+				if err := visit(i); err != nil {
 					return err
 				}
 			}
@@ -54,7 +54,7 @@ func readAll(ctx context.Context, kv clientv3.KV, names []string, revision int64
 	}
 	res, err := kv.Txn(inner).Then(ops...).Commit()
 	if err != nil {
-		return nil, fault(ctx, fmt.Errorf("read %d records from %s on: %w", len(names), names[0], err))
+		return nil, fault(ctx, fmt.Errorf("read %d keys: %w", len(names), err))
 	}
 	return res, nil
 }

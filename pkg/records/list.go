@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -53,6 +54,9 @@ type Item struct {
 	Version
 	// Resource is the resource's own message in binary form.
 	Resource []byte
+	// Principal made the write, in a request with this W3C traceparent; empty when it
+	// was not traced.
+	Principal, Traceparent string
 }
 
 // Into reads the resource into m.
@@ -80,31 +84,52 @@ func (r ListRequest) Check() []apierr.Violation {
 // listing goes on at the newest, silently (C3.25). A token that is not of this
 // listing is INVALID_ARGUMENT at page_token.
 func List[M proto.Message](ctx context.Context, kv clientv3.KV, req ListRequest, build func(Item) (M, error)) (page []M, next string, err error) {
+	return list(req, rangeOf(ctx, kv, req.Prefix), func(pairs []*mvccpb.KeyValue, _ int64) ([]entry[Item], error) {
+		out := make([]entry[Item], 0, len(pairs))
+		for _, pair := range pairs {
+			i, err := item(pair)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, entry[Item]{i.Key, i})
+		}
+		return out, nil
+	}, build)
+}
+
+// entry is what a listing finds at one key.
+type entry[T any] struct {
+	key   string
+	found T
+}
+
+// list is List for anything that expand finds with the help of the listed keys, as
+// they were at a revision of the store.
+func list[T any, M proto.Message](req ListRequest, read reader,
+	expand func(pairs []*mvccpb.KeyValue, revision int64) ([]entry[T], error), build func(T) (M, error),
+) (page []M, next string, err error) {
 	at, err := parseToken(req)
 	if err != nil {
 		return nil, "", err
 	}
 	size, seen := 0, 0
-	for {
-		if seen >= scan {
-			return page, formatToken(at), nil
-		}
-		res, err := readPage(ctx, kv, req.Prefix, at)
+	for seen < scan {
+		res, err := readPage(at, read)
 		if err != nil {
 			return nil, "", err
 		}
-		for _, pair := range res.Kvs {
+		seen += len(res.Kvs)
+		entries, err := expand(res.Kvs, at.Revision)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, e := range entries {
 			if len(page) == req.PageSize {
 				return page, formatToken(at), nil
 			}
-			v, resource, err := open(pair)
-			if err != nil {
-				return nil, "", err
-			}
-			seen++
-			m, err := build(Item{string(pair.Key), v, resource})
+			m, err := build(e.found)
 			if errors.Is(err, Skip) {
-				at.After = string(pair.Key)
+				at.After = e.key
 				continue
 			}
 			if err != nil {
@@ -114,27 +139,37 @@ func List[M proto.Message](ctx context.Context, kv clientv3.KV, req ListRequest,
 			if size > maxPage && len(page) > 0 {
 				return page, formatToken(at), nil
 			}
-			page, at.After = append(page, m), string(pair.Key)
+			page, at.After = append(page, m), e.key
 		}
 		if !res.More {
 			return page, "", nil
 		}
+		at.After = string(res.Kvs[len(res.Kvs)-1].Key) // the last ones may have led nowhere
+	}
+	return page, formatToken(at), nil
+}
+
+// reader reads what is listed behind a key, as it was at a revision of the store; 0 is
+// the newest.
+type reader func(after string, revision int64) (*clientv3.GetResponse, error)
+
+// rangeOf reads the keys with a prefix.
+func rangeOf(ctx context.Context, kv clientv3.KV, prefix string) reader {
+	return func(after string, revision int64) (*clientv3.GetResponse, error) {
+		from := prefix
+		if after != "" {
+			from = after + "\x00" // the first key behind it
+		}
+		return read(ctx, kv, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithLimit(chunk), clientv3.WithRev(revision))
 	}
 }
 
-// readPage reads the records behind at, and pins at to the revision of the read.
-func readPage(ctx context.Context, kv clientv3.KV, prefix string, at *storev1.PageToken) (*clientv3.GetResponse, error) {
-	from := prefix
-	if at.After != "" {
-		from = at.After + "\x00" // the first key behind it
-	}
-	get := func(revision int64) (*clientv3.GetResponse, error) {
-		return read(ctx, kv, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithLimit(chunk), clientv3.WithRev(revision))
-	}
-	res, err := get(at.Revision)
+// readPage reads the keys behind at, and pins at to the revision of the read.
+func readPage(at *storev1.PageToken, read reader) (*clientv3.GetResponse, error) {
+	res, err := read(at.After, at.Revision)
 	if errors.Is(err, rpctypes.ErrCompacted) {
 		at.Revision = 0
-		res, err = get(0)
+		res, err = read(at.After, 0)
 	}
 	if errors.Is(err, rpctypes.ErrFutureRev) {
 		return nil, badToken("is not a token of this store", err)

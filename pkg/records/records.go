@@ -64,23 +64,21 @@ func GetAt(ctx context.Context, kv clientv3.KV, key string, revision int64, m pr
 
 // Decode reads a record that is at hand into m.
 func Decode(pair *mvccpb.KeyValue, m proto.Message) (Version, error) {
-	v, resource, err := open(pair)
+	i, err := item(pair)
 	if err != nil {
 		return Version{}, err
 	}
-	if err := proto.Unmarshal(resource, m); err != nil {
-		return Version{}, damaged(pair.Key, err)
-	}
-	return v, nil
+	return i.Version, i.Into(m)
 }
 
-// open takes the envelope off a record.
-func open(pair *mvccpb.KeyValue) (Version, []byte, error) {
+// item takes the envelope off a record.
+func item(pair *mvccpb.KeyValue) (Item, error) {
 	var rec storev1.Record
 	if err := keys.Decode(pair.Value, &rec); err != nil {
-		return Version{}, nil, damaged(pair.Key, err)
+		return Item{}, damaged(pair.Key, err)
 	}
-	return Version{pair.ModRevision, rec.GetWriteId(), rec.GetGeneration()}, rec.GetResource(), nil
+	v := Version{pair.ModRevision, rec.GetWriteId(), rec.GetGeneration()}
+	return Item{string(pair.Key), v, rec.GetResource(), rec.GetPrincipal(), rec.GetTraceparent()}, nil
 }
 
 // damaged is the error for bytes that this release cannot read. The key goes to the

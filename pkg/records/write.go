@@ -83,11 +83,11 @@ func Commit(ctx context.Context, kv clientv3.KV, tx *etcd.Tx, key string, rec *s
 	if readErr != nil || len(res.Kvs) == 0 {
 		return Version{}, err
 	}
-	v, _, openErr := open(res.Kvs[0])
-	if openErr != nil || v.WriteID != made.WriteID {
+	found, readErr := item(res.Kvs[0])
+	if readErr != nil || found.WriteID != made.WriteID {
 		return Version{}, err
 	}
-	return v, nil
+	return found.Version, nil
 }
 
 // Check looks at the conditions of tx and writes nothing. The error is an

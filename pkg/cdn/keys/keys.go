@@ -159,7 +159,23 @@ const completions = status + string(invalidations) + "/"
 
 // Host is the claim of a host name or wildcard, with its labels reversed so that a
 // wildcard and what it covers are neighbours (C8.30, C8.45).
-func Host(alias string) string { return control + "hosts/" + escape(hostname.Reverse(alias)) }
+func Host(alias string) string { return Hosts + escape(hostname.Reverse(alias)) }
+
+// Hosts is the prefix of all claims of host names.
+const Hosts = control + "hosts/"
+
+// HostsBelow is the prefix of the claims of a wildcard and of all that it covers.
+func HostsBelow(wildcard string) string { return strings.TrimSuffix(Host(wildcard), "*") }
+
+// ParseHost returns the alias that a key made by Host claims.
+func ParseHost(key string) (alias string, err error) {
+	rest, ok := strings.CutPrefix(key, Hosts)
+	if !ok {
+		return "", fmt.Errorf("key %q is not the claim of a host name", key)
+	}
+	reversed, err := unescape(rest)
+	return hostname.Unreverse(reversed), err
+}
 
 // Label is the claim of a generated host label; it is never deleted (C8.31).
 func Label(label string) string { return control + "labels/" + escape(label) }
