@@ -29,9 +29,14 @@ import (
 	"github.com/seafront-cdn/seafront/services/config/internal/publickey"
 )
 
-// DefaultMaxDistributions is how many distributions there may be unless the
-// configuration says otherwise (C4.4).
-const DefaultMaxDistributions = 100_000
+// What applies unless the configuration says otherwise.
+const (
+	DefaultMaxDistributions = 100_000 // C4.4
+	DefaultVersions         = 5       // design §5
+)
+
+// MostVersions bounds the depth: a listing reads them all.
+const MostVersions = 100
 
 // Config is what the service works with.
 type Config struct {
@@ -45,6 +50,9 @@ type Config struct {
 	// MaxDistributions is how many distributions there may be; 0 means
 	// DefaultMaxDistributions.
 	MaxDistributions int64
+	// Versions is how many versions of each distribution are kept, the present one
+	// included; 0 means DefaultVersions.
+	Versions int64
 	// Limits are the other quotas.
 	Limits Limits
 	// Log may be nil: nobody reads it.
@@ -66,6 +74,7 @@ type Service struct {
 // New makes the service. Nothing runs before Run.
 func New(cfg Config) *Service {
 	cfg.MaxDistributions = cmp.Or(cfg.MaxDistributions, DefaultMaxDistributions)
+	cfg.Versions = cmp.Or(cfg.Versions, DefaultVersions)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	limits := cfg.Limits.filled()
 	requests := records.NewRequests(cfg.Etcd)
@@ -74,7 +83,8 @@ func New(cfg Config) *Service {
 		cfg:   cfg,
 		index: index,
 		distributions: distribution.New(distribution.Config{
-			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, BaseDomain: cfg.BaseDomain, Most: cfg.MaxDistributions,
+			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Limits: limits.distribution(cfg.BaseDomain),
+			Most: cfg.MaxDistributions, MostStaging: limits.StagingDistributions, Versions: cfg.Versions,
 		}),
 		policies:   cachepolicy.New(cfg.Etcd),
 		publicKeys: publickey.New(cfg.Etcd, requests, limits.PublicKeys),

@@ -66,7 +66,6 @@ func broken() *configv1.Distribution {
 // unbuilt is a distribution with fields of later releases, and faults besides.
 func unbuilt() *configv1.Distribution {
 	d := broken()
-	d.Staging = true
 	d.Config.GeoRestriction = &configv1.GeoRestriction{Type: configv1.GeoRestriction_TYPE_DENY_LIST}
 	d.Config.DefaultCacheBehavior.Compress = true
 	d.Config.HttpVersion = configv1.HttpVersion_HTTP_VERSION_HTTP3
@@ -125,9 +124,14 @@ func TestErrors(t *testing.T) {
 		{"C2.101: rules with what is referred to", create(joined())},
 		{"C3.43, C3.13: everything that is taken", create(taken)},
 		{"C4.4: quota", func() error { _, err := small.create(ctx, simple("ref-3")); return err }},
-		{"C2.185: options of a create that are not built", func() error {
-			_, err := r.CreateDistribution(ctx, &configv1.CreateDistributionRequest{RequestId: "x", ValidateOnly: true})
+		{"C3.17: an idempotency key that is none", func() error {
+			_, err := r.CreateDistribution(ctx, &configv1.CreateDistributionRequest{Distribution: simple("ref-4"), RequestId: "x"})
 			return err
+		}},
+		{"C2.12: aliases of a staging distribution", func() error {
+			staging := simple("ref-4", "new.taken.test")
+			staging.Staging = true
+			return create(staging)()
 		}},
 		{"C6.11: bad name", func() error {
 			_, err := r.GetDistribution(ctx, &configv1.GetDistributionRequest{Name: "distributions/e"})
@@ -147,15 +151,16 @@ func TestErrors(t *testing.T) {
 		{"C6.16: mask", change(&configv1.Distribution{Name: name, Etag: etag}, "config.nonsense", "config.origins.id")},
 		{"C2.5: immutable", change(&configv1.Distribution{Name: name, Etag: etag, CallerReference: "other"}, "caller_reference")},
 		{"C3.43: an update to a taken alias", change(&configv1.Distribution{Name: off.GetName(), Etag: off.GetEtag(), Config: &configv1.DistributionConfig{Aliases: []string{"www.taken.test"}}}, "config.aliases")},
-		{"C2.185: options of an update that are not built", func() error {
-			_, err := r.UpdateDistribution(ctx, &configv1.UpdateDistributionRequest{Distribution: unbuilt(), ValidateOnly: true})
+		{"C2.185: fields of an update that are not built", func() error {
+			_, err := r.UpdateDistribution(ctx, &configv1.UpdateDistributionRequest{Distribution: unbuilt()})
 			return err
 		}},
+		{"C2.29: staging", change(&configv1.Distribution{Name: name, Etag: etag, Staging: true})},
 		{"C2.334: delete without etag", remove(name, "")},
 		{"C2.182: delete with a stale etag", remove(name, keys.ETag(1))},
 		{"C1.52: delete while enabled", remove(name, etag)},
 		{"C1.52: delete before it is deployed", remove(off.GetName(), off.GetEtag())},
-		{"C2.185: options of a delete that are not built", func() error {
+		{"C1.52: what may be missing and is not", func() error {
 			_, err := r.DeleteDistribution(ctx, &configv1.DeleteDistributionRequest{Name: name, Etag: etag, AllowMissing: true})
 			return err
 		}},
@@ -163,8 +168,71 @@ func TestErrors(t *testing.T) {
 			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{PageSize: -1, PageToken: "?"})
 			return err
 		}},
-		{"C2.185: filter", func() error {
-			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{Filter: "x"})
+		{"C6.17: a filter that cannot be read, with its place", func() error {
+			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{Filter: "alias = a OR alias = b"})
+			return err
+		}},
+		{"C6.17: filters that ask for what there is not, all at once", func() error {
+			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{
+				PageSize: -1, Filter: `config.enabled = yes AND color = red AND deployment.state = OK AND origin = "origins/X" AND alias = ""`,
+			})
+			return err
+		}},
+		{"C3.27: a filter by what does not exist", func() error {
+			_, err := r.ListDistributions(ctx, &configv1.ListDistributionsRequest{Filter: `cache_policy = "cachePolicies/00000000-0000-4000-8000-000000000000"`})
+			return err
+		}},
+		{"C3.56: copy", func() error { _, err := r.CopyDistribution(ctx, &configv1.CopyDistributionRequest{}); return err }},
+		{"C3.8: copy of another version", func() error {
+			_, err := r.CopyDistribution(ctx, &configv1.CopyDistributionRequest{Source: name, SourceEtag: keys.ETag(1), CallerReference: "c"})
+			return err
+		}},
+		{"C3.13: copy with a reference that was used", func() error {
+			_, err := r.CopyDistribution(ctx, &configv1.CopyDistributionRequest{Source: name, CallerReference: "ref-1"})
+			return err
+		}},
+		{"C3.61: promotion", func() error {
+			_, err := r.PromoteStagingDistribution(ctx, &configv1.PromoteStagingDistributionRequest{Primary: "x"})
+			return err
+		}},
+		{"C3.7: promotion without the second etag", func() error {
+			_, err := r.PromoteStagingDistribution(ctx, &configv1.PromoteStagingDistributionRequest{Primary: name, PrimaryEtag: etag, Staging: off.GetName()})
+			return err
+		}},
+		{"C3.61: promotion of what is no staging distribution", func() error {
+			_, err := r.PromoteStagingDistribution(ctx, &configv1.PromoteStagingDistributionRequest{Primary: name, PrimaryEtag: etag, Staging: off.GetName(), StagingEtag: off.GetEtag()})
+			return err
+		}},
+		{"C3.52: move of what is no alias", func() error {
+			_, err := r.MoveAlias(ctx, &configv1.MoveAliasRequest{Alias: "UPPER.example.com", Target: "x"})
+			return err
+		}},
+		{"C3.55: move from another version", func() error {
+			_, err := r.MoveAlias(ctx, &configv1.MoveAliasRequest{Alias: "www.taken.test", Target: off.GetName(), SourceEtag: keys.ETag(1)})
+			return err
+		}},
+		{"C3.55: move from nobody", func() error {
+			_, err := r.MoveAlias(ctx, &configv1.MoveAliasRequest{Alias: "free.taken.test", Target: off.GetName(), SourceEtag: keys.ETag(1)})
+			return err
+		}},
+		{"C3.54: conflicts", func() error {
+			_, err := r.ListConflictingAliases(ctx, &configv1.ListConflictingAliasesRequest{Parent: "x", Alias: "*", PageSize: -1})
+			return err
+		}},
+		{"versions of the unknown", func() error {
+			_, err := r.ListDistributionVersions(ctx, &configv1.ListDistributionVersionsRequest{Parent: "distributions/EAAAAAAAAAAAAA"})
+			return err
+		}},
+		{"a version that is none", func() error {
+			_, err := r.GetDistributionVersion(ctx, &configv1.GetDistributionVersionRequest{Name: name + "/versions/01"})
+			return err
+		}},
+		{"C2.204: a version that is not kept", func() error {
+			_, err := r.GetDistributionVersion(ctx, &configv1.GetDistributionVersionRequest{Name: name + "/versions/7"})
+			return err
+		}},
+		{"C2.334: restore without etag", func() error {
+			_, err := r.RestoreDistributionVersion(ctx, &configv1.RestoreDistributionVersionRequest{Name: name + "/versions/1"})
 			return err
 		}},
 		{"C3.25: page token", func() error {

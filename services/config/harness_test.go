@@ -95,9 +95,27 @@ func start(t *testing.T, c config.Config) replica {
 // serve is start, and waits until the server is ready.
 func serve(t *testing.T, client *clientv3.Client) replica {
 	t.Helper()
-	r := start(t, config.Config{Etcd: client})
+	return serveWith(t, config.Config{Etcd: client})
+}
+
+// serveWith is serve with a configuration.
+func serveWith(t *testing.T, c config.Config) replica {
+	t.Helper()
+	r := start(t, c)
 	r.await(t, healthpb.HealthCheckResponse_SERVING)
 	return r
+}
+
+// putVersion writes a version of a distribution as another release would.
+func putVersion(t *testing.T, kv clientv3.KV, id string, v records.Version, d *configv1.Distribution) {
+	t.Helper()
+	tx, rec := etcd.NewTx(kv), records.Next(t.Context(), records.Version{Generation: v.Generation - 1})
+	if err := records.Put(tx, keys.Version(id, v.Generation), rec, d); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // await waits until the health of DistributionService is as wanted.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
@@ -61,9 +62,18 @@ func checkKeys(t *testing.T, kv clientv3.KV) {
 			got[key] = ""
 		}
 	}
+	versions := map[string]bool{}
 	for _, pair := range res.Kvs {
 		key := string(pair.Key)
-		if !strings.HasPrefix(key, keys.Root+"c/") {
+		if !strings.HasPrefix(key, keys.Root+"c/") || strings.HasPrefix(key, keys.Root+"c/reqid/") {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(key, keys.Root+"c/versions/"); ok {
+			id, _, _ := strings.Cut(rest, "/")
+			if !live[id] {
+				t.Fatalf("%s is a version of a distribution that does not exist", key)
+			}
+			versions[key+" "+string(pair.Value)] = true
 			continue
 		}
 		var c storev1.Claim // empty for a reference
@@ -76,7 +86,27 @@ func checkKeys(t *testing.T, kv clientv3.KV) {
 			got[key] = c.GetDistribution()
 		}
 	}
+	checkVersions(t, res.Kvs, versions)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("claims and references (-from the records +as they are):\n%s", diff)
+	}
+}
+
+// checkVersions demands that the newest version of each distribution is the record.
+func checkVersions(t *testing.T, pairs []*mvccpb.KeyValue, versions map[string]bool) {
+	t.Helper()
+	for _, pair := range pairs {
+		kind, id := keys.Parse(string(pair.Key))
+		if kind != keys.KindDistribution {
+			continue
+		}
+		var d configv1.Distribution
+		v, err := records.Decode(pair, &d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !versions[keys.Version(id, v.Generation)+" "+string(pair.Value)] {
+			t.Fatalf("distributions/%s at generation %d is not its version of that number", id, v.Generation)
+		}
 	}
 }

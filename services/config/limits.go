@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/pki"
 )
 
@@ -13,6 +14,10 @@ import (
 // same moment may pass it by their number (C8.63). 0 means the default. Its tags are
 // flags, to be embedded with the prefix max-.
 type Limits struct {
+	StagingDistributions int64 `help:"How many staging distributions there may be; 0 is 20." group:"Quotas" env:"SEAFRONT_MAX_STAGING_DISTRIBUTIONS"`
+	Aliases              int64 `help:"How many aliases a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ALIASES"`
+	Origins              int64 `help:"How many origins a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ORIGINS"`
+	CacheBehaviors       int64 `help:"How many cache behaviors a distribution may have besides the default one; 0 is 75." group:"Quotas" env:"SEAFRONT_MAX_CACHE_BEHAVIORS"`
 	PublicKeys         int64 `help:"How many public keys there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS"`
 	KeyGroups          int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
 	PublicKeysPerGroup int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
@@ -21,6 +26,14 @@ type Limits struct {
 // The most that a group can be allowed to have: a transaction holds its keys.
 const mostKeysPerGroup = 100
 
+// The most of what a distribution can be allowed to have: a change of all of it is one
+// transaction (C8.61).
+const (
+	mostAliases   = 400
+	mostOrigins   = 400
+	mostBehaviors = 1000
+)
+
 // Validate says what is wrong with the limits.
 func (l Limits) Validate() error {
 	for _, f := range []struct {
@@ -28,6 +41,10 @@ func (l Limits) Validate() error {
 		n    int64
 		most int64
 	}{
+		{"staging-distributions", l.StagingDistributions, 0},
+		{"aliases", l.Aliases, mostAliases},
+		{"origins", l.Origins, mostOrigins},
+		{"cache-behaviors", l.CacheBehaviors, mostBehaviors},
 		{"public-keys", l.PublicKeys, 0},
 		{"key-groups", l.KeyGroups, 0},
 		{"public-keys-per-group", l.PublicKeysPerGroup, mostKeysPerGroup},
@@ -48,8 +65,15 @@ func wanted(most int64) string {
 
 // filled has the defaults.
 func (l Limits) filled() Limits {
+	l.StagingDistributions = cmp.Or(l.StagingDistributions, 20) // C4.5
 	l.PublicKeys = cmp.Or(l.PublicKeys, 10) // C4.39
 	l.KeyGroups = cmp.Or(l.KeyGroups, 10)   // C4.41
 	l.PublicKeysPerGroup = cmp.Or(l.PublicKeysPerGroup, pki.DefaultKeysPerGroup)
 	return l
+}
+
+// distribution are the limits of each distribution (C4.6, C4.7, C4.10); package rules
+// has their defaults.
+func (l Limits) distribution(baseDomain string) rules.Limits {
+	return rules.Limits{BaseDomain: baseDomain, Aliases: int(l.Aliases), Origins: int(l.Origins), Behaviors: int(l.CacheBehaviors)}
 }

@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,11 +22,15 @@ import (
 // Limits of a distribution.
 const (
 	maxConfig     = 256 << 10 // bytes (C2.10)
-	maxAliases    = 100       // C2.12, C4.6
 	maxRootObject = 255       // characters (C2.13)
-	maxOrigins    = 100       // C2.14, C4.7
-	maxBehaviors  = 75        // C2.17, C4.10
 	maxTTL        = 100 * 365 * 24 * time.Hour
+)
+
+// Limits of a distribution unless Limits says otherwise.
+const (
+	MaxAliases   = 100 // C2.12, C4.6
+	MaxOrigins   = 100 // C2.14, C4.7
+	MaxBehaviors = 75  // C2.17, C4.10
 )
 
 // Limits are what checks depend on besides the message.
@@ -33,6 +38,27 @@ type Limits struct {
 	// BaseDomain is the domain of the CDN's own generated names. Aliases and origin
 	// hosts in it are refused (C2.44, C5.12). Empty forbids nothing.
 	BaseDomain string
+	// Aliases, Origins and Behaviors are how many of each a distribution may have; 0
+	// means MaxAliases, MaxOrigins, MaxBehaviors.
+	Aliases, Origins, Behaviors int
+}
+
+// Allowing are the limits of an update of d: what exceeds a limit that was lowered
+// since stays legal, and may only not grow (C4.1).
+func (l Limits) Allowing(d *configv1.Distribution) Limits {
+	l = l.filled()
+	c := d.GetConfig()
+	l.Aliases = max(l.Aliases, len(c.GetAliases()))
+	l.Origins = max(l.Origins, len(c.GetOrigins()))
+	l.Behaviors = max(l.Behaviors, len(c.GetCacheBehaviors()))
+	return l
+}
+
+func (l Limits) filled() Limits {
+	l.Aliases = cmp.Or(l.Aliases, MaxAliases)
+	l.Origins = cmp.Or(l.Origins, MaxOrigins)
+	l.Behaviors = cmp.Or(l.Behaviors, MaxBehaviors)
+	return l
 }
 
 // CheckDistribution returns everything that is wrong with d by itself: syntax,
@@ -43,6 +69,7 @@ type Limits struct {
 // d has been through Unsupported and DefaultDistribution.
 func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
 	var f findings
+	l = l.filled()
 	f.join(CheckLabels("labels", d.GetLabels()))
 	f.join(CheckCallerReference("caller_reference", d.GetCallerReference()))
 	c := d.GetConfig()
@@ -54,10 +81,13 @@ func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
 		f.add("config", ReasonTooLarge, "is %d bytes large; want at most %d", n, maxConfig)
 	}
 	f.length("config.comment", c.GetComment())
+	if d.GetStaging() && len(c.GetAliases()) > 0 {
+		f.add("config.aliases", ReasonInvalid, "has %d entries; a staging distribution has none", len(c.GetAliases()))
+	}
 	f.aliases("config.aliases", c.GetAliases(), l)
 	f.wrap("config.default_root_object", ReasonInvalidRootObject, checkRootObject(c.GetDefaultRootObject()))
 	f.origins("config.origins", c, l)
-	f.behaviors(c)
+	f.behaviors(c, l)
 	f.errorResponses("config.custom_error_responses", c.GetCustomErrorResponses())
 	f.enum("config.price_class", c.GetPriceClass())
 	f.enum("config.http_version", c.GetHttpVersion())
@@ -66,7 +96,7 @@ func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
 
 func (f *findings) aliases(field string, aliases []string, l Limits) {
 	seen := map[string]int{}
-	for i, a := range aliases[:f.count(field, ReasonTooManyAliases, len(aliases), maxAliases)] {
+	for i, a := range aliases[:f.count(field, ReasonTooManyAliases, len(aliases), l.Aliases)] {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if err := hostname.CheckAlias(a, l.BaseDomain); err != nil {
 			f.wrap(at, ReasonInvalid, err)
@@ -99,7 +129,7 @@ func (f *findings) origins(field string, c *configv1.DistributionConfig, l Limit
 		f.add(field, ReasonInvalid, "is empty; want at least one origin")
 	}
 	seen := map[string]int{}
-	for i, o := range origins[:f.count(field, ReasonTooManyOrigins, len(origins), maxOrigins)] {
+	for i, o := range origins[:f.count(field, ReasonTooManyOrigins, len(origins), l.Origins)] {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		first, twice := seen[o.GetId()]
 		switch {
@@ -128,7 +158,7 @@ func checkLoop(host string, aliases []string, base string) error {
 	return nil
 }
 
-func (f *findings) behaviors(c *configv1.DistributionConfig) {
+func (f *findings) behaviors(c *configv1.DistributionConfig, l Limits) {
 	ids := map[string]bool{}
 	for _, o := range c.GetOrigins() {
 		ids[o.GetId()] = true
@@ -144,7 +174,7 @@ func (f *findings) behaviors(c *configv1.DistributionConfig) {
 	}
 	const field = "config.cache_behaviors"
 	seen, behaviors := map[string]int{}, c.GetCacheBehaviors()
-	for i, b := range behaviors[:f.count(field, ReasonTooManyCacheBehaviors, len(behaviors), maxBehaviors)] {
+	for i, b := range behaviors[:f.count(field, ReasonTooManyCacheBehaviors, len(behaviors), l.Behaviors)] {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		pattern := pathpattern.Canonical(b.GetPathPattern())
 		if err := pathpattern.Check(b.GetPathPattern()); err != nil {

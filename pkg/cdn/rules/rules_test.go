@@ -96,7 +96,7 @@ func TestUnsupported(t *testing.T) {
 		got = append(got, v.Field)
 	}
 	want := []string{
-		"staging", "config.cache_behaviors[1].allowed_methods", "config.cache_behaviors[1].compress",
+		"config.cache_behaviors[1].allowed_methods", "config.cache_behaviors[1].compress",
 		"config.cache_behaviors[1].trusted_key_groups[0]", "config.geo_restriction", "config.http_version",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

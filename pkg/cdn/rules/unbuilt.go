@@ -46,7 +46,6 @@ func unbuiltValues() map[protoreflect.FullName][]protoreflect.EnumNumber {
 // unbuiltFields are fields that have no effect at all.
 func unbuiltFields() []protoreflect.FullName {
 	return []protoreflect.FullName{
-		"seafront.config.v1.Distribution.staging",
 		"seafront.config.v1.DistributionConfig.origin_groups",
 		"seafront.config.v1.DistributionConfig.access_log",
 		"seafront.config.v1.DistributionConfig.viewer_certificate",
@@ -68,15 +67,7 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.config.v1.CacheBehavior.grpc_enabled",
 		"seafront.config.v1.CustomErrorResponse.response_code",
 		"seafront.config.v1.CustomErrorResponse.response_page_path",
-		"seafront.config.v1.ListDistributionsRequest.filter",
-		"seafront.config.v1.CreateDistributionRequest.request_id",
 		"seafront.config.v1.CreateInvalidationRequest.request_id",
-		"seafront.config.v1.CreateDistributionRequest.validate_only",
-		"seafront.config.v1.UpdateDistributionRequest.request_id",
-		"seafront.config.v1.UpdateDistributionRequest.validate_only",
-		"seafront.config.v1.DeleteDistributionRequest.request_id",
-		"seafront.config.v1.DeleteDistributionRequest.validate_only",
-		"seafront.config.v1.DeleteDistributionRequest.allow_missing",
 		"seafront.origin.v1.HttpEndpoint.client_certificate",
 		"seafront.origin.v1.Origin.access_control",
 		"seafront.origin.v1.Origin.custom_headers",

@@ -103,7 +103,9 @@ func compileDistribution(id string, revision int64, d *configv1.Distribution) (*
 	if d.GetDomainName() == "" {
 		return nil, invalid("domain_name is empty")
 	}
-	out.hosts = append(append(make([]string, 0, 1+len(c.GetAliases())), d.GetDomainName()), c.GetAliases()...)
+	if !d.GetStaging() { // no viewer reaches a staging distribution by a name (C3.57)
+		out.hosts = append(append(make([]string, 0, 1+len(c.GetAliases())), d.GetDomainName()), c.GetAliases()...)
+	}
 	targets, err := compileTargets(id, c.GetOrigins())
 	if err != nil {
 		return nil, err

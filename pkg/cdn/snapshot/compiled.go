@@ -28,7 +28,7 @@ type Distribution struct {
 
 	behaviors []Behavior // in order; the default one is last
 	patterns  *pathpattern.List
-	hosts     []string // generated name and aliases
+	hosts     []string // generated name and aliases; none of a staging distribution
 }
 
 // DefaultErrorTTL is the error caching minimum TTL of statuses without an entry of

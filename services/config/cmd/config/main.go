@@ -39,6 +39,7 @@ type serveCommand struct {
 	OriginRegistry   string        `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
 	BaseDomain       string        `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
 	MaxDistributions int64         `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
+	Versions         int64         `help:"How many versions of each distribution are kept, the present one included." default:"5" env:"SEAFRONT_VERSIONS"`
 	Limits           config.Limits `embed:"" prefix:"max-"`
 }
 
@@ -46,6 +47,9 @@ type serveCommand struct {
 func (c *serveCommand) Validate() error {
 	if c.MaxDistributions < 1 {
 		return fmt.Errorf("--max-distributions is %d; it must be at least 1", c.MaxDistributions)
+	}
+	if c.Versions < 1 || c.Versions > config.MostVersions {
+		return fmt.Errorf("--versions is %d; it must be 1 to %d", c.Versions, config.MostVersions)
 	}
 	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
 		return fmt.Errorf("--base-domain: %w", err)
@@ -62,7 +66,7 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 		}
 		return config.New(config.Config{
 			Etcd: store, Origins: originv1.NewOriginServiceClient(registry), BaseDomain: c.BaseDomain,
-			MaxDistributions: c.MaxDistributions, Limits: c.Limits, Log: t.Log, Meter: t.Meter,
+			MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits, Log: t.Log, Meter: t.Meter,
 		}), registry.Close, nil
 	})
 }

@@ -38,6 +38,7 @@ type Index struct {
 	epoch         string
 	loaded        bool
 	distributions map[string]distribution
+	staging       int                // how many of them are staging distributions
 	resources     map[string]version // what distributions refer to, by name
 	edges         []*edge            // by id
 	changes       changes
@@ -59,7 +60,8 @@ type version struct {
 // distribution is what the deployment of one depends on.
 type distribution struct {
 	version
-	deps []string // names of custom cache policies and registered origins
+	deps    []string // names of custom cache policies and registered origins
+	staging bool
 }
 
 // Beat is the last beat that the index has seen.
@@ -80,7 +82,7 @@ func New() *Index {
 }
 
 func (x *Index) forget() {
-	x.distributions = map[string]distribution{}
+	x.distributions, x.staging = map[string]distribution{}, 0
 	x.resources = map[string]version{}
 	x.edges, x.changes, x.invalidations = nil, changes{}, changes{}
 	x.settings, x.beat = map[string]bool{}, Beat{}
@@ -181,6 +183,9 @@ func (x *Index) putSetting(ev mirror.Event) {
 }
 
 func (x *Index) putDistribution(id string, ev mirror.Event, live bool) {
+	if x.distributions[id].staging {
+		x.staging--
+	}
 	if ev.Deleted {
 		delete(x.distributions, id)
 		return
@@ -189,12 +194,23 @@ func (x *Index) putDistribution(id string, ev mirror.Event, live bool) {
 	d := distribution{version: version{revision: ev.ModRevision}}
 	var m configv1.Distribution
 	if decode(ev.Value, &m) {
-		d.deps = x.dependencies(&m)
+		d.deps, d.staging = x.dependencies(&m), m.GetStaging()
 		if live {
 			d.accepted = nanoseconds(m.GetUpdateTime())
 		}
 	}
+	if d.staging {
+		x.staging++
+	}
 	x.distributions[id] = d
+}
+
+// Staging is how many staging distributions there are, as far as the index knows
+// (C4.5).
+func (x *Index) Staging() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.staging
 }
 
 // dependencies are the names of all that d refers to and that has a record.

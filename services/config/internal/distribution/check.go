@@ -27,9 +27,9 @@ const registryTimeout = 5 * time.Second
 
 // checkFields fills defaults and returns everything that is wrong with d by itself,
 // all at once (C2.1 steps 7 to 9 and 11, C2.2).
-func (s *Server) checkFields(d *configv1.Distribution) error {
+func (s *Server) checkFields(prefix string, d *configv1.Distribution, limits rules.Limits) error {
 	rules.DefaultDistribution(d)
-	return badFields(fieldPrefix, rules.CheckDistribution(d, rules.Limits{BaseDomain: s.baseDomain}))
+	return badFields(prefix, rules.CheckDistribution(d, limits))
 }
 
 // dependencies are what a distribution refers to, with the versions that it was
@@ -51,7 +51,7 @@ type pin struct {
 
 // checkReferences finds what d refers to (C2.1 step 10) and returns what is wrong
 // with d in its company.
-func (s *Server) checkReferences(ctx context.Context, d *configv1.Distribution) (dependencies, error) {
+func (s *Server) checkReferences(ctx context.Context, prefix string, d *configv1.Distribution) (dependencies, error) {
 	deps := dependencies{policies: map[string]*configv1.CachePolicy{}, origins: map[string]*originv1.Origin{}}
 	refs := rules.DistributionRefs(d)
 	if err := s.readPolicies(ctx, refs.CachePolicies, &deps); err != nil {
@@ -60,10 +60,10 @@ func (s *Server) checkReferences(ctx context.Context, d *configv1.Distribution) 
 	if err := s.resolveOrigins(ctx, refs.Origins, &deps); err != nil {
 		return deps, err
 	}
-	if missing := missing(d, deps); len(missing) > 0 {
+	if missing := missing(prefix, d, deps); len(missing) > 0 {
 		return deps, failed(apierr.Precondition, missing)
 	}
-	return deps, badFields(fieldPrefix, rules.CheckJoined(d, deps.policies, deps.origins))
+	return deps, badFields(prefix, rules.CheckJoined(d, deps.policies, deps.origins))
 }
 
 func (s *Server) readPolicies(ctx context.Context, ids []string, deps *dependencies) error {
@@ -108,12 +108,12 @@ func (s *Server) resolveOrigins(ctx context.Context, ids []string, deps *depende
 }
 
 // missing has one violation for each field that refers to nothing.
-func missing(d *configv1.Distribution, deps dependencies) []apierr.Violation {
+func missing(prefix string, d *configv1.Distribution, deps dependencies) []apierr.Violation {
 	var out []apierr.Violation
 	policy := func(field string, b *configv1.CacheBehavior) {
 		if id := strings.TrimPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/"); deps.policies[id] == nil {
 			out = append(out, apierr.Violation{
-				Field: fieldPrefix + field + ".cache_policy", Reason: reasonNoSuchCachePolicy,
+				Field: prefix + field + ".cache_policy", Reason: reasonNoSuchCachePolicy,
 				Description: fmt.Sprintf("names %s, which does not exist; ListCachePolicies shows those that do", b.GetCachePolicy()),
 			})
 		}
@@ -127,7 +127,7 @@ func missing(d *configv1.Distribution, deps dependencies) []apierr.Violation {
 		id, isRef := strings.CutPrefix(o.GetOriginRef(), string(keys.Origins)+"/")
 		if isRef && deps.origins[id] == nil {
 			out = append(out, apierr.Violation{
-				Field: fmt.Sprintf("%sconfig.origins[%d].origin_ref", fieldPrefix, i), Reason: reasonEntityNotFound,
+				Field: fmt.Sprintf("%sconfig.origins[%d].origin_ref", prefix, i), Reason: reasonEntityNotFound,
 				Description: fmt.Sprintf("names %s, which is not registered; create it with OriginService first", o.GetOriginRef()),
 			})
 		}
@@ -137,25 +137,28 @@ func missing(d *configv1.Distribution, deps dependencies) []apierr.Violation {
 
 // compile is the last check: by the function that edges serve from. What it refuses
 // would be accepted here and rejected by every edge.
-func compile(id string, d *configv1.Distribution) error {
+func compile(prefix, id string, d *configv1.Distribution) error {
 	_, err := snapshot.CompileDistribution(id, 0, proto.CloneOf(d))
 	if err == nil {
 		return nil
 	}
 	if e, ok := errors.AsType[*snapshot.Error](err); ok {
-		return badFields(fieldPrefix, []rules.Violation{{Field: "config", Reason: rules.ReasonInvalid, Description: "cannot be served: " + e.Message}})
+		return badFields(prefix, []rules.Violation{{Field: "config", Reason: rules.ReasonInvalid, Description: "cannot be served: " + e.Message}})
 	}
 	return internal(err)
 }
 
 // checkQuota is C2.1 step 12, without a lock (C8.63).
-func (s *Server) checkQuota(ctx context.Context) error {
+func (s *Server) checkQuota(ctx context.Context, staging bool) error {
 	n, err := records.Count(ctx, s.kv, keys.Distributions.Prefix())
 	if err != nil {
 		return err
 	}
 	if n >= s.most {
-		return tooMany(s.most, n)
+		return tooMany("distributions", s.most, n)
+	}
+	if n := int64(s.index.Staging()); staging && n >= s.mostStaging { // C4.5
+		return tooMany("staging distributions", s.mostStaging, n)
 	}
 	return nil
 }

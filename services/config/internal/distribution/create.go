@@ -5,6 +5,7 @@ package distribution
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -26,39 +27,64 @@ func (s *Server) CreateDistribution(ctx context.Context, req *configv1.CreateDis
 	if req.GetDistribution() == nil {
 		return nil, required("distribution")
 	}
-	d := proto.CloneOf(req.GetDistribution())
-	clearOutput(d)
-	d.Name, d.Uid, d.DomainName, d.CreateTime, d.UpdateTime = "", "", "", nil, nil
-	if err := s.checkFields(d); err != nil {
-		return nil, err
-	}
-	var made *stored
-	var warnings []string
-	err := records.Retry(ctx, func() (again bool, err error) {
-		made, warnings, again, err = s.create(ctx, proto.CloneOf(d))
-		return again, err
+	out, err := s.run(ctx, "CreateDistribution", fieldPrefix, req, func(c call) (*outcome, bool, error) {
+		return s.create(ctx, c, proto.CloneOf(req.GetDistribution()))
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &configv1.CreateDistributionResponse{Distribution: s.show(ctx, made, 0), Warnings: warnings}, nil
+	return &configv1.CreateDistributionResponse{Distribution: s.result(ctx, out), Warnings: out.warnings}, nil
 }
 
-// create is one attempt to write d, which is valid by itself. again says that it
-// failed for a reason that may have passed.
-func (s *Server) create(ctx context.Context, d *configv1.Distribution) (made *stored, warnings []string, again bool, err error) {
-	id, label, now := keys.NewDistributionID(), keys.NewLabel(), timestamppb.Now()
-	d.Name, d.Uid, d.DomainName = keys.Distributions.Name(id), uuid.NewString(), label+"."+s.baseDomain
-	d.CreateTime, d.UpdateTime = now, now
-	deps, err := s.checkReferences(ctx, d) // knows by domain_name what is our own (C5.12)
+// CopyDistribution makes a staging distribution of another one (C3.56).
+func (s *Server) CopyDistribution(ctx context.Context, req *configv1.CopyDistributionRequest) (*configv1.CopyDistributionResponse, error) {
+	if err := unsupported(req); err != nil {
+		return nil, err
+	}
+	id, vs := rules.ParseName("source", keys.Distributions, req.GetSource())
+	if err := badFields("", append(vs, rules.CheckCallerReference("caller_reference", req.GetCallerReference())...)); err != nil {
+		return nil, err
+	}
+	out, err := s.run(ctx, "CopyDistribution", "", req, func(c call) (*outcome, bool, error) {
+		source, err := s.read(ctx, id)
+		if err != nil {
+			return nil, false, err
+		}
+		if err := checkOptionalETag("source_etag", req.GetSourceEtag(), source); err != nil {
+			return nil, false, err
+		}
+		config := proto.CloneOf(source.d.GetConfig())
+		config.Aliases, config.ContinuousDeploymentPolicy = nil, ""
+		config.Enabled = req.Enabled == nil || req.GetEnabled()
+		return s.create(ctx, c, &configv1.Distribution{
+			Labels: source.d.GetLabels(), CallerReference: req.GetCallerReference(), Staging: true, Config: config,
+		})
+	})
 	if err != nil {
-		return nil, nil, false, err
+		return nil, err
 	}
-	if err := compile(id, d); err != nil {
-		return nil, nil, false, err
+	return &configv1.CopyDistributionResponse{Distribution: s.result(ctx, out), Warnings: out.warnings}, nil
+}
+
+// create is one attempt to write d, which becomes its own.
+func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution) (out *outcome, again bool, err error) {
+	clearOutput(d)
+	d.Name, d.Uid, d.DomainName, d.CreateTime, d.UpdateTime = "", "", "", nil, nil
+	if err := s.checkFields(c.prefix, d, s.limits); err != nil {
+		return nil, false, err
 	}
-	if err := s.checkQuota(ctx); err != nil {
-		return nil, nil, false, err
+	id, label, now := keys.NewDistributionID(), keys.NewLabel(), timestamppb.Now()
+	d.Name, d.Uid, d.DomainName = keys.Distributions.Name(id), uuid.NewString(), label+"."+s.limits.BaseDomain
+	d.CreateTime, d.UpdateTime = now, now
+	deps, err := s.checkReferences(ctx, c.prefix, d) // knows by domain_name what is our own (C5.12)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := compile(c.prefix, id, d); err != nil {
+		return nil, false, err
+	}
+	if err := s.checkQuota(ctx, d.GetStaging()); err != nil {
+		return nil, false, err
 	}
 	reference := keys.CallerReference(keys.Distributions, d.GetCallerReference())
 	rec := records.Next(ctx, records.Version{})
@@ -70,21 +96,23 @@ func (s *Server) create(ctx context.Context, d *configv1.Distribution) (made *st
 	w.claim(keys.Label(label), false)
 	w.aliases(nil, d.GetConfig().GetAliases())
 	w.pins(deps.pins)
-	w.record(rec, d)
-	if err := w.ready(); err != nil {
-		return nil, nil, false, err
-	}
-	version, err := records.Commit(ctx, s.kv, w.tx, w.key(), rec)
+	w.record(rec, d, s.versions)
+	version, err := s.commit(ctx, c, w, rec)
 	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
-		if err := taken(conflict, d); err != nil {
-			return nil, nil, false, err
+		if !slices.Contains(conflict.Failed, records.ConditionRequest) {
+			if err := taken(c.prefix, conflict, d); err != nil {
+				return nil, false, err
+			}
 		}
-		return nil, nil, true, moving(conflict)
+		return nil, true, moving(conflict)
 	}
 	if err != nil {
-		return nil, nil, false, err
+		return nil, false, err
 	}
-	return &stored{id, version, d}, advice(d, deps.origins), false, nil
+	if c.dry { // what only a write gives
+		d.Name, d.Uid, d.DomainName, d.CreateTime, d.UpdateTime = "", "", "", nil, nil
+	}
+	return &outcome{&stored{id, version, d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
 }
 
 // required is the error for a message that has to be there.

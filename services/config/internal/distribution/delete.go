@@ -26,35 +26,58 @@ func (s *Server) DeleteDistribution(ctx context.Context, req *configv1.DeleteDis
 	if err != nil {
 		return nil, err
 	}
-	old, err := s.read(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkETag("etag", req.GetEtag(), old); err != nil {
-		return nil, err
-	}
-	if err := s.checkDisabled(ctx, old); err != nil {
-		return nil, err
-	}
-	w := s.write(id)
-	w.tx.AtRevision(conditionVersion, w.key(), old.version.ModRevision)
-	w.tx.NoneUnder(conditionReferrers, keys.RefsTo(keys.Distributions, id))
-	w.tx.Delete(w.key())
-	w.aliases(old.d.GetConfig().GetAliases(), nil)
-	w.release(targets(old.d), nil)
-	label, _, _ := strings.Cut(old.d.GetDomainName(), ".")
-	w.claim(keys.Label(label), true)
-	if err := w.ready(); err != nil {
-		return nil, err
-	}
-	err = records.CommitDelete(ctx, s.kv, w.tx, w.key())
-	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
-		return nil, s.kept(ctx, conflict, old)
+	err = records.Retry(ctx, func() (again bool, err error) {
+		c, done, err := s.begin(ctx, "DeleteDistribution", "", req)
+		if err != nil || done != "" {
+			return false, err
+		}
+		return s.end(s.remove(ctx, c, id, req))
+	})
+	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Reason == reasonNoSuchDistribution && req.GetAllowMissing() {
+		err = nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &configv1.DeleteDistributionResponse{}, nil
+}
+
+// remove is one attempt.
+func (s *Server) remove(ctx context.Context, c call, id string, req *configv1.DeleteDistributionRequest) (again bool, err error) {
+	old, err := s.read(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if err := checkETag("etag", req.GetEtag(), old); err != nil {
+		return false, err
+	}
+	if err := s.checkDisabled(ctx, old); err != nil {
+		return false, err
+	}
+	w := s.write(id)
+	w.tx.AtRevision(conditionVersion, w.key(), old.version.ModRevision)
+	w.tx.NoneUnder(conditionReferrers, keys.RefsTo(keys.Distributions, id))
+	w.tx.Delete(w.key())
+	w.tx.DeletePrefix(keys.VersionsOf(id))
+	w.aliases(old.d.GetConfig().GetAliases(), nil)
+	w.release(targets(old.d), nil)
+	label, _, _ := strings.Cut(old.d.GetDomainName(), ".")
+	w.claim(keys.Label(label), true)
+	if err := c.memory.Remember(w.tx, keys.Distributions.Name(id)); err != nil {
+		return false, err
+	}
+	if err := w.ready(""); err != nil {
+		return false, err
+	}
+	if c.dry {
+		err = records.Check(ctx, w.tx)
+	} else {
+		err = records.CommitDelete(ctx, s.kv, w.tx, w.key())
+	}
+	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
+		return s.kept(ctx, conflict, old)
+	}
+	return false, err
 }
 
 // checkDisabled demands that the record is disabled and that every live edge knows.
@@ -76,10 +99,9 @@ func (s *Server) checkDisabled(ctx context.Context, old *stored) error {
 }
 
 // kept says why a deletion was refused.
-func (s *Server) kept(ctx context.Context, c *etcd.Conflict, old *stored) error {
-	if !slices.Contains(c.Failed, conditionReferrers) || slices.Contains(c.Failed, conditionVersion) {
-		_, err := s.refused(ctx, c, "etag", old, old.d)
-		return err
+func (s *Server) kept(ctx context.Context, c *etcd.Conflict, old *stored) (again bool, err error) {
+	if !slices.Contains(c.Failed, conditionReferrers) || slices.Contains(c.Failed, conditionVersion) || slices.Contains(c.Failed, records.ConditionRequest) {
+		return s.refused(ctx, "", c, "etag", old, old.d)
 	}
 	name := keys.Distributions.Name(old.id)
 	var referrers []string
@@ -88,6 +110,6 @@ func (s *Server) kept(ctx context.Context, c *etcd.Conflict, old *stored) error 
 			referrers = append(referrers, collection.Name(id))
 		}
 	}
-	return apierr.New(apierr.Precondition, reasonInUse, "%s is in use by %s", name, strings.Join(referrers, ", ")).
+	return false, apierr.New(apierr.Precondition, reasonInUse, "%s is in use by %s", name, strings.Join(referrers, ", ")).
 		With("resource", name).With("referrers", strings.Join(referrers, ","))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/records"
 )
 
 // Reasons of this service's errors beside those of package rules.
@@ -74,6 +75,11 @@ func parseName(field, name string) (string, error) {
 	return id, badFields("", vs)
 }
 
+// checkRequestID checks the form of an idempotency key.
+func checkRequestID(req request) *apierr.Error {
+	return apierr.BadFields(records.CheckRequestID(req.GetRequestId()))
+}
+
 func noSuchDistribution(id string) error {
 	name := keys.Distributions.Name(id)
 	return apierr.New(apierr.NotFound, reasonNoSuchDistribution, "%s does not exist", name).With("resource", name)
@@ -93,6 +99,14 @@ func checkETag(field, etag string, st *stored) error {
 	return nil
 }
 
+// checkOptionalETag is checkETag where an absent etag stands for whatever is current.
+func checkOptionalETag(field, etag string, st *stored) error {
+	if etag == "" {
+		return nil
+	}
+	return checkETag(field, etag, st)
+}
+
 // stale is the error for an etag, at field, that is not current any more.
 func stale(field string, st *stored) error {
 	name := keys.Distributions.Name(st.id)
@@ -104,8 +118,8 @@ func notDisabled(st *stored, format string, args ...any) error {
 	return apierr.New(apierr.Precondition, reasonNotDisabled, format, args...).With("resource", keys.Distributions.Name(st.id))
 }
 
-func tooMany(limit, actual int64) error {
-	return apierr.New(apierr.Exhausted, reasonTooMany, "there are %d distributions; at most %d are allowed", actual, limit).
+func tooMany(what string, limit, actual int64) error {
+	return apierr.New(apierr.Exhausted, reasonTooMany, "there are %d %s; at most %d are allowed", actual, what, limit).
 		With("limit", strconv.FormatInt(limit, 10)).With("actual", strconv.FormatInt(actual, 10))
 }
 

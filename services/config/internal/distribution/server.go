@@ -13,7 +13,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -34,26 +33,38 @@ type Config struct {
 	Origins originv1.OriginServiceClient
 	// Index is kept up to date by its owner.
 	Index *deployment.Index
-	// BaseDomain is the domain of generated host names, without a leading dot.
-	BaseDomain string
-	// Most is how many distributions there may be (C4.4); creators at the same moment
-	// may pass it by their number (C8.63).
-	Most int64
+	// Requests remembers idempotency keys.
+	Requests *records.Requests
+	// Limits are those of each distribution. The base domain, which generated host names
+	// lie in, has no leading dot.
+	Limits rules.Limits
+	// Most is how many distributions there may be, MostStaging how many of them may be
+	// for staging (C4.4, C4.5); creators at the same moment may pass them by their number
+	// (C8.63).
+	Most, MostStaging int64
+	// Versions is how many versions of each distribution are kept, the present one
+	// included; at least 1.
+	Versions int64
 }
 
 // Server is a configv1.DistributionServiceServer.
 type Server struct {
 	configv1.UnimplementedDistributionServiceServer
-	kv         clientv3.KV
-	origins    originv1.OriginServiceClient
-	index      *deployment.Index
-	baseDomain string
-	most       int64
+	kv                clientv3.KV
+	origins           originv1.OriginServiceClient
+	index             *deployment.Index
+	requests          *records.Requests
+	limits            rules.Limits
+	most, mostStaging int64
+	versions          int64
 }
 
 // New makes the service.
 func New(c Config) *Server {
-	return &Server{kv: c.KV, origins: c.Origins, index: c.Index, baseDomain: c.BaseDomain, most: c.Most}
+	return &Server{
+		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, limits: c.Limits,
+		most: c.Most, mostStaging: c.MostStaging, versions: c.Versions,
+	}
 }
 
 // GetDistribution returns one distribution.
@@ -70,34 +81,6 @@ func (s *Server) GetDistribution(ctx context.Context, req *configv1.GetDistribut
 		return nil, err
 	}
 	return &configv1.GetDistributionResponse{Distribution: s.show(ctx, stored, 0)}, nil
-}
-
-// ListDistributions returns a page of distributions.
-func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistributionsRequest) (*configv1.ListDistributionsResponse, error) {
-	if err := unsupported(req); err != nil {
-		return nil, err
-	}
-	size, vs := rules.PageSize(req.GetPageSize())
-	listing := records.ListRequest{
-		Method: "ListDistributions", Prefix: keys.Distributions.Prefix(), PageSize: size, Token: req.GetPageToken(),
-	}
-	if err := orNil(apierr.BadFields(append(prefixed("", vs), listing.Check()...))); err != nil {
-		return nil, err
-	}
-	waiting, cancel := context.WithTimeout(ctx, indexPatience) // for the page, not for each
-	defer cancel()
-	page, next, err := records.List(ctx, s.kv, listing, func(item records.Item) (*configv1.Distribution, error) {
-		var d configv1.Distribution
-		if err := proto.Unmarshal(item.Resource, &d); err != nil {
-			return nil, unreadable(item.Key, err)
-		}
-		_, id := keys.Parse(item.Key)
-		return s.show(waiting, &stored{id, item.Version, &d}, 0), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &configv1.ListDistributionsResponse{Distributions: page, NextPageToken: next}, nil
 }
 
 // stored is a distribution as etcd has it.
@@ -127,11 +110,22 @@ func (s *Server) read(ctx context.Context, id string) (*stored, error) {
 func (s *Server) show(ctx context.Context, st *stored, want int64) *configv1.Distribution {
 	answer := s.deployment(ctx, deployment.Question{ID: st.id, Revision: st.version.ModRevision, Want: want})
 	out := proto.CloneOf(st.d)
-	out.Etag = st.version.ETag()
+	out.Etag, out.Version = st.version.ETag(), st.version.Generation
 	out.Deployment = answer.Deployment
 	out.Reconciling = !answer.Deployed()
 	out.Conditions = []*commonv1.Condition{answer.Converged}
 	return out
+}
+
+// result is the distribution of an outcome as the caller gets it: of what was only
+// checked, there is no version and no deployment.
+func (s *Server) result(ctx context.Context, out *outcome) *configv1.Distribution {
+	if out.dry {
+		d := proto.CloneOf(out.st.d)
+		clearOutput(d)
+		return d
+	}
+	return s.show(ctx, out.st, 0)
 }
 
 func (s *Server) deployment(ctx context.Context, q deployment.Question) deployment.Answer {
@@ -145,15 +139,15 @@ func (s *Server) deployment(ctx context.Context, q deployment.Question) deployme
 
 // clearOutput removes what callers cannot set and what is computed on every read.
 func clearOutput(d *configv1.Distribution) {
-	d.Etag, d.Reconciling, d.Deployment, d.Conditions = "", false, nil, nil
+	d.Etag, d.Version, d.Reconciling, d.Deployment, d.Conditions = "", 0, false, nil, nil
 }
 
 // advice is what is legal in d and probably not meant, with field paths from the
 // request.
-func advice(d *configv1.Distribution, origins map[string]*originv1.Origin) []string {
+func advice(prefix string, d *configv1.Distribution, origins map[string]*originv1.Origin) []string {
 	var out []string
 	for _, w := range rules.Warnings(d, origins) {
-		out = append(out, fieldPrefix+w)
+		out = append(out, prefix+w)
 	}
 	return out
 }

@@ -3,6 +3,7 @@
 package distribution
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ const (
 	conditionID        = "id"               // is free
 	conditionLabel     = "label"            // is free
 	conditionPin       = "dependency"       // is as it was when it was checked
+	conditionStaging   = "staging"          // is what is promoted
+	conditionSource    = "source"           // has the alias, and is what was read
+	conditionHost      = "host"             // is claimed as it was
 	conditionReferrers = "referrers"        // there are none
 )
 
@@ -42,13 +46,16 @@ func (s *Server) write(id string) *write {
 	return &write{tx: etcd.NewTx(s.kv), id: id}
 }
 
+// of is a write of another distribution in the same transaction.
+func (w *write) of(id string) *write { return &write{tx: w.tx, id: id} }
+
 func (w *write) key() string { return keys.Resource(keys.Distributions, w.id) }
 
 // claim puts the key that says that the distribution holds something.
 func (w *write) claim(key string, tombstone bool) {
 	value, err := keys.Encode(&storev1.Claim{Distribution: w.id, Tombstone: tombstone})
-	if err != nil && w.err == nil {
-		w.err = internal(err)
+	if err != nil {
+		w.err = cmp.Or(w.err, internal(err))
 	}
 	w.tx.Put(key, value)
 }
@@ -112,24 +119,34 @@ func targets(d *configv1.Distribution) []target {
 	return out
 }
 
-// record puts the distribution itself, without computed fields.
-func (w *write) record(rec *storev1.Record, d *configv1.Distribution) {
+// recordOf is the envelope of a distribution.
+type recordOf = *storev1.Record
+
+// record puts the distribution itself, without computed fields, and the same as its
+// newest version, of which the newest keep stay. Versions hold no references (design §5).
+func (w *write) record(rec recordOf, d *configv1.Distribution, keep int64) {
 	bare := proto.CloneOf(d)
 	clearOutput(bare)
-	if err := records.Put(w.tx, w.key(), rec, bare); err != nil && w.err == nil {
-		w.err = err
+	number := rec.GetGeneration()
+	if err := records.Put(w.tx, w.key(), rec, bare); err != nil {
+		w.err = cmp.Or(w.err, err)
+		return
+	}
+	w.tx.Copy(w.key(), keys.Version(w.id, number))
+	if number > keep {
+		w.tx.DeleteRange(keys.VersionsOf(w.id), keys.Version(w.id, number-keep+1))
 	}
 }
 
 // ready says whether the transaction can be sent: everything could be encoded, and
 // etcd takes that many operations (C8.61).
-func (w *write) ready() error {
+func (w *write) ready(prefix string) error {
 	if w.err != nil {
 		return w.err
 	}
 	if n := w.tx.Ops(); n > etcd.MaxOps {
 		e := apierr.New(apierr.Invalid, rules.ReasonTooLarge, "the change touches %d keys at once, at most %d are possible; make it in several steps", n, etcd.MaxOps).
-			At(fieldPrefix + "config")
+			At(prefix + "config")
 		return e.With("limit", fmt.Sprint(etcd.MaxOps)).With("actual", fmt.Sprint(n))
 	}
 	return nil
@@ -137,18 +154,18 @@ func (w *write) ready() error {
 
 // taken is the error for what another distribution holds, nil when the conflict is
 // about something else.
-func taken(c *etcd.Conflict, d *configv1.Distribution) error {
+func taken(prefix string, c *etcd.Conflict, d *configv1.Distribution) error {
 	var vs []apierr.Violation
 	if slices.Contains(c.Failed, conditionReference) {
 		vs = append(vs, apierr.Violation{
-			Field: fieldPrefix + "caller_reference", Reason: reasonDistributionExists,
+			Field: prefix + "caller_reference", Reason: reasonDistributionExists,
 			Description: "was used before, and is never free again, even after the distribution is deleted",
 		})
 	}
 	for i, a := range d.GetConfig().GetAliases() {
 		if slices.Contains(c.Failed, conditionAlias+a) {
 			vs = append(vs, apierr.Violation{
-				Field: fmt.Sprintf("%sconfig.aliases[%d]", fieldPrefix, i), Reason: reasonAliasExists,
+				Field: fmt.Sprintf("%sconfig.aliases[%d]", prefix, i), Reason: reasonAliasExists,
 				Description: fmt.Sprintf("%s belongs to another distribution", a),
 			})
 		}

@@ -305,7 +305,7 @@ func (x OriginGroup_Selection) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OriginGroup_Selection.Descriptor instead.
 func (OriginGroup_Selection) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{5, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // When a function runs.
@@ -355,7 +355,7 @@ func (x FunctionAssociation_EventType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FunctionAssociation_EventType.Descriptor instead.
 func (FunctionAssociation_EventType) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // Which cookies go to the origin and into the cache key.
@@ -408,7 +408,7 @@ func (x LegacyCacheSettings_CookieForward) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyCacheSettings_CookieForward.Descriptor instead.
 func (LegacyCacheSettings_CookieForward) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{8, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // How the list is read.
@@ -461,7 +461,7 @@ func (x GeoRestriction_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GeoRestriction_Type.Descriptor instead.
 func (GeoRestriction_Type) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{11, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // A set of host names and the rules by which edges answer for them.
@@ -490,8 +490,9 @@ type Distribution struct {
 	// (DISTRIBUTION_ALREADY_EXISTS). Required on create; immutable
 	// (ILLEGAL_UPDATE).
 	CallerReference string `protobuf:"bytes,7,opt,name=caller_reference,json=callerReference,proto3" json:"caller_reference,omitempty"`
-	// Whether this is the staging side of a continuous deployment; immutable. Not
-	// offered yet: true fails with UNSUPPORTED_OPERATION.
+	// Whether this is a staging distribution: one that edges know and no viewer can
+	// reach, by its domain_name as little as by an address, until it is promoted. It
+	// has no aliases. Immutable (ILLEGAL_UPDATE). Default false.
 	Staging bool `protobuf:"varint,8,opt,name=staging,proto3" json:"staging,omitempty"`
 	// The generated host name, for example d1a2b3c4d5e6f7.seafront.localhost. It
 	// never changes and is never reused. Output only.
@@ -503,7 +504,10 @@ type Distribution struct {
 	// How far the present version has travelled. Output only.
 	Deployment *v1.Deployment `protobuf:"bytes,12,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// Observed facts. Output only.
-	Conditions    []*v1.Condition `protobuf:"bytes,13,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	Conditions []*v1.Condition `protobuf:"bytes,13,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// Counts the accepted changes, from 1; the number of the present version. Output
+	// only.
+	Version       int64 `protobuf:"varint,14,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +633,181 @@ func (x *Distribution) GetConditions() []*v1.Condition {
 	return nil
 }
 
+func (x *Distribution) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// One state that a distribution has had. It never changes, holds no references, and
+// is kept while it is among the newest of its distribution; how many are kept is a
+// flag of the service, 5 unless set.
+type DistributionVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Resource name. Format: distributions/{distribution}/versions/{version}.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Number of the change that made this state, from 1. A number that is missing in
+	// a listing is not kept any more.
+	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// When the change was accepted, by the clock of the server that did.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Who made the change.
+	Principal string `protobuf:"bytes,4,opt,name=principal,proto3" json:"principal,omitempty"`
+	// W3C traceparent of the request that made the change; empty when it was not
+	// traced.
+	Traceparent string `protobuf:"bytes,5,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// The etag that the distribution had in this state.
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True for the state that the distribution is in.
+	Current bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	// The state itself, without computed fields. Absent in listings.
+	Distribution  *Distribution `protobuf:"bytes,8,opt,name=distribution,proto3" json:"distribution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DistributionVersion) Reset() {
+	*x = DistributionVersion{}
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DistributionVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DistributionVersion) ProtoMessage() {}
+
+func (x *DistributionVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DistributionVersion.ProtoReflect.Descriptor instead.
+func (*DistributionVersion) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DistributionVersion) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DistributionVersion) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *DistributionVersion) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *DistributionVersion) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *DistributionVersion) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *DistributionVersion) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DistributionVersion) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+func (x *DistributionVersion) GetDistribution() *Distribution {
+	if x != nil {
+		return x.Distribution
+	}
+	return nil
+}
+
+// An alias that is the same as another name, or covers it, or is covered by it.
+type ConflictingAlias struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alias as it is configured.
+	Alias string `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	// What holds it. Format: distributions/{distribution}.
+	Resource      string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConflictingAlias) Reset() {
+	*x = ConflictingAlias{}
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConflictingAlias) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConflictingAlias) ProtoMessage() {}
+
+func (x *ConflictingAlias) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConflictingAlias.ProtoReflect.Descriptor instead.
+func (*ConflictingAlias) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ConflictingAlias) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *ConflictingAlias) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
 // Everything of a distribution that its owner decides. At most 256 KiB
 // (ENTITY_SIZE_LIMIT_EXCEEDED).
 type DistributionConfig struct {
@@ -694,7 +873,7 @@ type DistributionConfig struct {
 
 func (x *DistributionConfig) Reset() {
 	*x = DistributionConfig{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +885,7 @@ func (x *DistributionConfig) String() string {
 func (*DistributionConfig) ProtoMessage() {}
 
 func (x *DistributionConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +898,7 @@ func (x *DistributionConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistributionConfig.ProtoReflect.Descriptor instead.
 func (*DistributionConfig) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{1}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DistributionConfig) GetEnabled() bool {
@@ -898,7 +1077,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1089,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1102,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{2}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Origin) GetId() string {
@@ -1060,7 +1239,7 @@ type OriginCustomHeader struct {
 
 func (x *OriginCustomHeader) Reset() {
 	*x = OriginCustomHeader{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1251,7 @@ func (x *OriginCustomHeader) String() string {
 func (*OriginCustomHeader) ProtoMessage() {}
 
 func (x *OriginCustomHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1264,7 @@ func (x *OriginCustomHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginCustomHeader.ProtoReflect.Descriptor instead.
 func (*OriginCustomHeader) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{3}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OriginCustomHeader) GetName() string {
@@ -1121,7 +1300,7 @@ type OriginShield struct {
 
 func (x *OriginShield) Reset() {
 	*x = OriginShield{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1312,7 @@ func (x *OriginShield) String() string {
 func (*OriginShield) ProtoMessage() {}
 
 func (x *OriginShield) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1325,7 @@ func (x *OriginShield) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginShield.ProtoReflect.Descriptor instead.
 func (*OriginShield) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{4}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OriginShield) GetEdgeGroup() string {
@@ -1176,7 +1355,7 @@ type OriginGroup struct {
 
 func (x *OriginGroup) Reset() {
 	*x = OriginGroup{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1367,7 @@ func (x *OriginGroup) String() string {
 func (*OriginGroup) ProtoMessage() {}
 
 func (x *OriginGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1380,7 @@ func (x *OriginGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginGroup.ProtoReflect.Descriptor instead.
 func (*OriginGroup) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{5}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OriginGroup) GetId() string {
@@ -1288,7 +1467,7 @@ type CacheBehavior struct {
 
 func (x *CacheBehavior) Reset() {
 	*x = CacheBehavior{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1479,7 @@ func (x *CacheBehavior) String() string {
 func (*CacheBehavior) ProtoMessage() {}
 
 func (x *CacheBehavior) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1492,7 @@ func (x *CacheBehavior) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheBehavior.ProtoReflect.Descriptor instead.
 func (*CacheBehavior) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{6}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CacheBehavior) GetPathPattern() string {
@@ -1465,7 +1644,7 @@ type FunctionAssociation struct {
 
 func (x *FunctionAssociation) Reset() {
 	*x = FunctionAssociation{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1656,7 @@ func (x *FunctionAssociation) String() string {
 func (*FunctionAssociation) ProtoMessage() {}
 
 func (x *FunctionAssociation) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1669,7 @@ func (x *FunctionAssociation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionAssociation.ProtoReflect.Descriptor instead.
 func (*FunctionAssociation) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FunctionAssociation) GetFunction() string {
@@ -1533,7 +1712,7 @@ type LegacyCacheSettings struct {
 
 func (x *LegacyCacheSettings) Reset() {
 	*x = LegacyCacheSettings{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1724,7 @@ func (x *LegacyCacheSettings) String() string {
 func (*LegacyCacheSettings) ProtoMessage() {}
 
 func (x *LegacyCacheSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1737,7 @@ func (x *LegacyCacheSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyCacheSettings.ProtoReflect.Descriptor instead.
 func (*LegacyCacheSettings) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{8}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LegacyCacheSettings) GetQueryString() bool {
@@ -1639,7 +1818,7 @@ type CustomErrorResponse struct {
 
 func (x *CustomErrorResponse) Reset() {
 	*x = CustomErrorResponse{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1830,7 @@ func (x *CustomErrorResponse) String() string {
 func (*CustomErrorResponse) ProtoMessage() {}
 
 func (x *CustomErrorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1843,7 @@ func (x *CustomErrorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomErrorResponse.ProtoReflect.Descriptor instead.
 func (*CustomErrorResponse) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{9}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CustomErrorResponse) GetErrorCode() int32 {
@@ -1708,7 +1887,7 @@ type ViewerCertificate struct {
 
 func (x *ViewerCertificate) Reset() {
 	*x = ViewerCertificate{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1899,7 @@ func (x *ViewerCertificate) String() string {
 func (*ViewerCertificate) ProtoMessage() {}
 
 func (x *ViewerCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1912,7 @@ func (x *ViewerCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewerCertificate.ProtoReflect.Descriptor instead.
 func (*ViewerCertificate) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ViewerCertificate) GetCertificate() string {
@@ -1763,7 +1942,7 @@ type GeoRestriction struct {
 
 func (x *GeoRestriction) Reset() {
 	*x = GeoRestriction{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1954,7 @@ func (x *GeoRestriction) String() string {
 func (*GeoRestriction) ProtoMessage() {}
 
 func (x *GeoRestriction) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1967,7 @@ func (x *GeoRestriction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GeoRestriction.ProtoReflect.Descriptor instead.
 func (*GeoRestriction) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{11}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GeoRestriction) GetType() GeoRestriction_Type {
@@ -1820,7 +1999,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2011,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2024,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{12}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AccessLog) GetSink() string {
@@ -1873,7 +2052,7 @@ var File_seafront_config_v1_distribution_proto protoreflect.FileDescriptor
 
 const file_seafront_config_v1_distribution_proto_rawDesc = "" +
 	"\n" +
-	"%seafront/config/v1/distribution.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"seafront/common/v1/condition.proto\x1a#seafront/common/v1/deployment.proto\x1a\x1cseafront/common/v1/tls.proto\x1a!seafront/origin/v1/endpoint.proto\"\x8a\x05\n" +
+	"%seafront/config/v1/distribution.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"seafront/common/v1/condition.proto\x1a#seafront/common/v1/deployment.proto\x1a\x1cseafront/common/v1/tls.proto\x1a!seafront/origin/v1/endpoint.proto\"\xa4\x05\n" +
 	"\fDistribution\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -1895,10 +2074,24 @@ const file_seafront_config_v1_distribution_proto_rawDesc = "" +
 	"deployment\x12=\n" +
 	"\n" +
 	"conditions\x18\r \x03(\v2\x1d.seafront.common.v1.ConditionR\n" +
-	"conditions\x1a9\n" +
+	"conditions\x12\x18\n" +
+	"\aversion\x18\x0e \x01(\x03R\aversion\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x02\n" +
+	"\x13DistributionVersion\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x1c\n" +
+	"\tprincipal\x18\x04 \x01(\tR\tprincipal\x12 \n" +
+	"\vtraceparent\x18\x05 \x01(\tR\vtraceparent\x12\x12\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\x12\x18\n" +
+	"\acurrent\x18\a \x01(\bR\acurrent\x12D\n" +
+	"\fdistribution\x18\b \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\"D\n" +
+	"\x10ConflictingAlias\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\"\xbc\b\n" +
 	"\x12DistributionConfig\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x18\n" +
 	"\acomment\x18\x02 \x01(\tR\acomment\x12\x18\n" +
@@ -2058,7 +2251,7 @@ func file_seafront_config_v1_distribution_proto_rawDescGZIP() []byte {
 }
 
 var file_seafront_config_v1_distribution_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_seafront_config_v1_distribution_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_seafront_config_v1_distribution_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_seafront_config_v1_distribution_proto_goTypes = []any{
 	(HttpVersion)(0),                       // 0: seafront.config.v1.HttpVersion
 	(PriceClass)(0),                        // 1: seafront.config.v1.PriceClass
@@ -2069,69 +2262,73 @@ var file_seafront_config_v1_distribution_proto_goTypes = []any{
 	(LegacyCacheSettings_CookieForward)(0), // 6: seafront.config.v1.LegacyCacheSettings.CookieForward
 	(GeoRestriction_Type)(0),               // 7: seafront.config.v1.GeoRestriction.Type
 	(*Distribution)(nil),                   // 8: seafront.config.v1.Distribution
-	(*DistributionConfig)(nil),             // 9: seafront.config.v1.DistributionConfig
-	(*Origin)(nil),                         // 10: seafront.config.v1.Origin
-	(*OriginCustomHeader)(nil),             // 11: seafront.config.v1.OriginCustomHeader
-	(*OriginShield)(nil),                   // 12: seafront.config.v1.OriginShield
-	(*OriginGroup)(nil),                    // 13: seafront.config.v1.OriginGroup
-	(*CacheBehavior)(nil),                  // 14: seafront.config.v1.CacheBehavior
-	(*FunctionAssociation)(nil),            // 15: seafront.config.v1.FunctionAssociation
-	(*LegacyCacheSettings)(nil),            // 16: seafront.config.v1.LegacyCacheSettings
-	(*CustomErrorResponse)(nil),            // 17: seafront.config.v1.CustomErrorResponse
-	(*ViewerCertificate)(nil),              // 18: seafront.config.v1.ViewerCertificate
-	(*GeoRestriction)(nil),                 // 19: seafront.config.v1.GeoRestriction
-	(*AccessLog)(nil),                      // 20: seafront.config.v1.AccessLog
-	nil,                                    // 21: seafront.config.v1.Distribution.LabelsEntry
-	(*timestamppb.Timestamp)(nil),          // 22: google.protobuf.Timestamp
-	(*v1.Deployment)(nil),                  // 23: seafront.common.v1.Deployment
-	(*v1.Condition)(nil),                   // 24: seafront.common.v1.Condition
-	(*v11.OriginEndpoint)(nil),             // 25: seafront.origin.v1.OriginEndpoint
-	(*durationpb.Duration)(nil),            // 26: google.protobuf.Duration
-	(v1.TlsPolicy)(0),                      // 27: seafront.common.v1.TlsPolicy
+	(*DistributionVersion)(nil),            // 9: seafront.config.v1.DistributionVersion
+	(*ConflictingAlias)(nil),               // 10: seafront.config.v1.ConflictingAlias
+	(*DistributionConfig)(nil),             // 11: seafront.config.v1.DistributionConfig
+	(*Origin)(nil),                         // 12: seafront.config.v1.Origin
+	(*OriginCustomHeader)(nil),             // 13: seafront.config.v1.OriginCustomHeader
+	(*OriginShield)(nil),                   // 14: seafront.config.v1.OriginShield
+	(*OriginGroup)(nil),                    // 15: seafront.config.v1.OriginGroup
+	(*CacheBehavior)(nil),                  // 16: seafront.config.v1.CacheBehavior
+	(*FunctionAssociation)(nil),            // 17: seafront.config.v1.FunctionAssociation
+	(*LegacyCacheSettings)(nil),            // 18: seafront.config.v1.LegacyCacheSettings
+	(*CustomErrorResponse)(nil),            // 19: seafront.config.v1.CustomErrorResponse
+	(*ViewerCertificate)(nil),              // 20: seafront.config.v1.ViewerCertificate
+	(*GeoRestriction)(nil),                 // 21: seafront.config.v1.GeoRestriction
+	(*AccessLog)(nil),                      // 22: seafront.config.v1.AccessLog
+	nil,                                    // 23: seafront.config.v1.Distribution.LabelsEntry
+	(*timestamppb.Timestamp)(nil),          // 24: google.protobuf.Timestamp
+	(*v1.Deployment)(nil),                  // 25: seafront.common.v1.Deployment
+	(*v1.Condition)(nil),                   // 26: seafront.common.v1.Condition
+	(*v11.OriginEndpoint)(nil),             // 27: seafront.origin.v1.OriginEndpoint
+	(*durationpb.Duration)(nil),            // 28: google.protobuf.Duration
+	(v1.TlsPolicy)(0),                      // 29: seafront.common.v1.TlsPolicy
 }
 var file_seafront_config_v1_distribution_proto_depIdxs = []int32{
-	22, // 0: seafront.config.v1.Distribution.create_time:type_name -> google.protobuf.Timestamp
-	22, // 1: seafront.config.v1.Distribution.update_time:type_name -> google.protobuf.Timestamp
-	21, // 2: seafront.config.v1.Distribution.labels:type_name -> seafront.config.v1.Distribution.LabelsEntry
-	9,  // 3: seafront.config.v1.Distribution.config:type_name -> seafront.config.v1.DistributionConfig
-	23, // 4: seafront.config.v1.Distribution.deployment:type_name -> seafront.common.v1.Deployment
-	24, // 5: seafront.config.v1.Distribution.conditions:type_name -> seafront.common.v1.Condition
-	10, // 6: seafront.config.v1.DistributionConfig.origins:type_name -> seafront.config.v1.Origin
-	13, // 7: seafront.config.v1.DistributionConfig.origin_groups:type_name -> seafront.config.v1.OriginGroup
-	14, // 8: seafront.config.v1.DistributionConfig.default_cache_behavior:type_name -> seafront.config.v1.CacheBehavior
-	14, // 9: seafront.config.v1.DistributionConfig.cache_behaviors:type_name -> seafront.config.v1.CacheBehavior
-	17, // 10: seafront.config.v1.DistributionConfig.custom_error_responses:type_name -> seafront.config.v1.CustomErrorResponse
-	20, // 11: seafront.config.v1.DistributionConfig.access_log:type_name -> seafront.config.v1.AccessLog
-	1,  // 12: seafront.config.v1.DistributionConfig.price_class:type_name -> seafront.config.v1.PriceClass
-	18, // 13: seafront.config.v1.DistributionConfig.viewer_certificate:type_name -> seafront.config.v1.ViewerCertificate
-	19, // 14: seafront.config.v1.DistributionConfig.geo_restriction:type_name -> seafront.config.v1.GeoRestriction
-	0,  // 15: seafront.config.v1.DistributionConfig.http_version:type_name -> seafront.config.v1.HttpVersion
-	25, // 16: seafront.config.v1.Origin.endpoint:type_name -> seafront.origin.v1.OriginEndpoint
-	11, // 17: seafront.config.v1.Origin.custom_headers:type_name -> seafront.config.v1.OriginCustomHeader
-	12, // 18: seafront.config.v1.Origin.shield:type_name -> seafront.config.v1.OriginShield
-	26, // 19: seafront.config.v1.Origin.connect_timeout:type_name -> google.protobuf.Duration
-	26, // 20: seafront.config.v1.Origin.read_timeout:type_name -> google.protobuf.Duration
-	26, // 21: seafront.config.v1.Origin.keepalive_timeout:type_name -> google.protobuf.Duration
-	26, // 22: seafront.config.v1.Origin.response_completion_timeout:type_name -> google.protobuf.Duration
-	4,  // 23: seafront.config.v1.OriginGroup.selection:type_name -> seafront.config.v1.OriginGroup.Selection
-	2,  // 24: seafront.config.v1.CacheBehavior.viewer_protocol_policy:type_name -> seafront.config.v1.ViewerProtocolPolicy
-	3,  // 25: seafront.config.v1.CacheBehavior.allowed_methods:type_name -> seafront.config.v1.MethodSet
-	3,  // 26: seafront.config.v1.CacheBehavior.cached_methods:type_name -> seafront.config.v1.MethodSet
-	16, // 27: seafront.config.v1.CacheBehavior.legacy:type_name -> seafront.config.v1.LegacyCacheSettings
-	15, // 28: seafront.config.v1.CacheBehavior.function_associations:type_name -> seafront.config.v1.FunctionAssociation
-	5,  // 29: seafront.config.v1.FunctionAssociation.event_type:type_name -> seafront.config.v1.FunctionAssociation.EventType
-	6,  // 30: seafront.config.v1.LegacyCacheSettings.cookie_forward:type_name -> seafront.config.v1.LegacyCacheSettings.CookieForward
-	26, // 31: seafront.config.v1.LegacyCacheSettings.min_ttl:type_name -> google.protobuf.Duration
-	26, // 32: seafront.config.v1.LegacyCacheSettings.default_ttl:type_name -> google.protobuf.Duration
-	26, // 33: seafront.config.v1.LegacyCacheSettings.max_ttl:type_name -> google.protobuf.Duration
-	26, // 34: seafront.config.v1.CustomErrorResponse.error_caching_min_ttl:type_name -> google.protobuf.Duration
-	27, // 35: seafront.config.v1.ViewerCertificate.minimum_protocol_version:type_name -> seafront.common.v1.TlsPolicy
-	7,  // 36: seafront.config.v1.GeoRestriction.type:type_name -> seafront.config.v1.GeoRestriction.Type
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	24, // 0: seafront.config.v1.Distribution.create_time:type_name -> google.protobuf.Timestamp
+	24, // 1: seafront.config.v1.Distribution.update_time:type_name -> google.protobuf.Timestamp
+	23, // 2: seafront.config.v1.Distribution.labels:type_name -> seafront.config.v1.Distribution.LabelsEntry
+	11, // 3: seafront.config.v1.Distribution.config:type_name -> seafront.config.v1.DistributionConfig
+	25, // 4: seafront.config.v1.Distribution.deployment:type_name -> seafront.common.v1.Deployment
+	26, // 5: seafront.config.v1.Distribution.conditions:type_name -> seafront.common.v1.Condition
+	24, // 6: seafront.config.v1.DistributionVersion.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 7: seafront.config.v1.DistributionVersion.distribution:type_name -> seafront.config.v1.Distribution
+	12, // 8: seafront.config.v1.DistributionConfig.origins:type_name -> seafront.config.v1.Origin
+	15, // 9: seafront.config.v1.DistributionConfig.origin_groups:type_name -> seafront.config.v1.OriginGroup
+	16, // 10: seafront.config.v1.DistributionConfig.default_cache_behavior:type_name -> seafront.config.v1.CacheBehavior
+	16, // 11: seafront.config.v1.DistributionConfig.cache_behaviors:type_name -> seafront.config.v1.CacheBehavior
+	19, // 12: seafront.config.v1.DistributionConfig.custom_error_responses:type_name -> seafront.config.v1.CustomErrorResponse
+	22, // 13: seafront.config.v1.DistributionConfig.access_log:type_name -> seafront.config.v1.AccessLog
+	1,  // 14: seafront.config.v1.DistributionConfig.price_class:type_name -> seafront.config.v1.PriceClass
+	20, // 15: seafront.config.v1.DistributionConfig.viewer_certificate:type_name -> seafront.config.v1.ViewerCertificate
+	21, // 16: seafront.config.v1.DistributionConfig.geo_restriction:type_name -> seafront.config.v1.GeoRestriction
+	0,  // 17: seafront.config.v1.DistributionConfig.http_version:type_name -> seafront.config.v1.HttpVersion
+	27, // 18: seafront.config.v1.Origin.endpoint:type_name -> seafront.origin.v1.OriginEndpoint
+	13, // 19: seafront.config.v1.Origin.custom_headers:type_name -> seafront.config.v1.OriginCustomHeader
+	14, // 20: seafront.config.v1.Origin.shield:type_name -> seafront.config.v1.OriginShield
+	28, // 21: seafront.config.v1.Origin.connect_timeout:type_name -> google.protobuf.Duration
+	28, // 22: seafront.config.v1.Origin.read_timeout:type_name -> google.protobuf.Duration
+	28, // 23: seafront.config.v1.Origin.keepalive_timeout:type_name -> google.protobuf.Duration
+	28, // 24: seafront.config.v1.Origin.response_completion_timeout:type_name -> google.protobuf.Duration
+	4,  // 25: seafront.config.v1.OriginGroup.selection:type_name -> seafront.config.v1.OriginGroup.Selection
+	2,  // 26: seafront.config.v1.CacheBehavior.viewer_protocol_policy:type_name -> seafront.config.v1.ViewerProtocolPolicy
+	3,  // 27: seafront.config.v1.CacheBehavior.allowed_methods:type_name -> seafront.config.v1.MethodSet
+	3,  // 28: seafront.config.v1.CacheBehavior.cached_methods:type_name -> seafront.config.v1.MethodSet
+	18, // 29: seafront.config.v1.CacheBehavior.legacy:type_name -> seafront.config.v1.LegacyCacheSettings
+	17, // 30: seafront.config.v1.CacheBehavior.function_associations:type_name -> seafront.config.v1.FunctionAssociation
+	5,  // 31: seafront.config.v1.FunctionAssociation.event_type:type_name -> seafront.config.v1.FunctionAssociation.EventType
+	6,  // 32: seafront.config.v1.LegacyCacheSettings.cookie_forward:type_name -> seafront.config.v1.LegacyCacheSettings.CookieForward
+	28, // 33: seafront.config.v1.LegacyCacheSettings.min_ttl:type_name -> google.protobuf.Duration
+	28, // 34: seafront.config.v1.LegacyCacheSettings.default_ttl:type_name -> google.protobuf.Duration
+	28, // 35: seafront.config.v1.LegacyCacheSettings.max_ttl:type_name -> google.protobuf.Duration
+	28, // 36: seafront.config.v1.CustomErrorResponse.error_caching_min_ttl:type_name -> google.protobuf.Duration
+	29, // 37: seafront.config.v1.ViewerCertificate.minimum_protocol_version:type_name -> seafront.common.v1.TlsPolicy
+	7,  // 38: seafront.config.v1.GeoRestriction.type:type_name -> seafront.config.v1.GeoRestriction.Type
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_distribution_proto_init() }
@@ -2139,23 +2336,23 @@ func file_seafront_config_v1_distribution_proto_init() {
 	if File_seafront_config_v1_distribution_proto != nil {
 		return
 	}
-	file_seafront_config_v1_distribution_proto_msgTypes[1].OneofWrappers = []any{}
-	file_seafront_config_v1_distribution_proto_msgTypes[2].OneofWrappers = []any{
+	file_seafront_config_v1_distribution_proto_msgTypes[3].OneofWrappers = []any{}
+	file_seafront_config_v1_distribution_proto_msgTypes[4].OneofWrappers = []any{
 		(*Origin_Endpoint)(nil),
 		(*Origin_OriginRef)(nil),
 	}
-	file_seafront_config_v1_distribution_proto_msgTypes[6].OneofWrappers = []any{
+	file_seafront_config_v1_distribution_proto_msgTypes[8].OneofWrappers = []any{
 		(*CacheBehavior_CachePolicy)(nil),
 		(*CacheBehavior_Legacy)(nil),
 	}
-	file_seafront_config_v1_distribution_proto_msgTypes[9].OneofWrappers = []any{}
+	file_seafront_config_v1_distribution_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_config_v1_distribution_proto_rawDesc), len(file_seafront_config_v1_distribution_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

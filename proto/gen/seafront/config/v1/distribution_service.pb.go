@@ -126,8 +126,16 @@ type ListDistributionsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the previous page, or empty for the first.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Which distributions. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Which distributions: comparisons such as cache_policy = "cachePolicies/…",
+	// joined by AND. A value is a word or a text in double quotes. The fields:
+	// config.enabled and config.staging (true, false), deployment.state
+	// (STATE_IN_PROGRESS, STATE_DEPLOYED), alias (as configured), labels.KEY, and
+	// resource names in cache_policy, origin_request_policy, response_headers_policy,
+	// key_group, function, origin, origin_access_control, realtime_log_config,
+	// certificate: distributions that refer to it, an error when it does not exist
+	// (NOT_FOUND and the reason of that resource). Empty: all. At most 2000
+	// characters and 20 comparisons. A page of a filtered listing may be short or
+	// empty and still have a next one.
 	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -244,11 +252,14 @@ type CreateDistributionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The distribution: caller_reference, labels and config. Required.
 	Distribution *Distribution `protobuf:"bytes,1,opt,name=distribution,proto3" json:"distribution,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the distribution as it
+	// then is; another request with it fails with REQUEST_ID_REUSED. Default none.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Checks without writing. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Checks everything that a write would, and writes nothing: the answer is the
+	// distribution as it would be, without what only a write gives it (name, uid,
+	// etag, domain_name, times, deployment). Neither caller_reference nor request_id
+	// is used up.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -370,11 +381,13 @@ type UpdateDistributionRequest struct {
 	// Repeated fields are replaced whole. Unknown paths and paths into repeated
 	// fields are INVALID_ARGUMENT; output-only fields are ignored.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the distribution as it
+	// then is; another request with it fails with REQUEST_ID_REUSED. Default none.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Checks without writing. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Checks everything that a write would, and writes nothing: the answer is the
+	// distribution as it would be, without etag and deployment. request_id is not
+	// used up.
 	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -500,14 +513,13 @@ type DeleteDistributionRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The etag that the caller has seen. Required.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// succeeds again within 24 hours; another request with it fails with
+	// REQUEST_ID_REUSED. Default none.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Checks without deleting. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Checks everything that the deletion would, and deletes nothing.
 	ValidateOnly bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// Succeeds when the distribution does not exist. Not offered yet: setting it
-	// fails with UNSUPPORTED_OPERATION.
+	// True succeeds when the distribution does not exist. Default false.
 	AllowMissing  bool `protobuf:"varint,5,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -615,6 +627,942 @@ func (*DeleteDistributionResponse) Descriptor() ([]byte, []int) {
 	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{9}
 }
 
+// Request of CopyDistribution.
+type CopyDistributionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The distribution to copy. Format: distributions/{distribution}. A staging
+	// distribution may be copied too. Required.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The etag that the caller has seen of the source. Default: whatever it is.
+	SourceEtag string `protobuf:"bytes,2,opt,name=source_etag,json=sourceEtag,proto3" json:"source_etag,omitempty"`
+	// The caller reference of the copy, as in Distribution. Required.
+	CallerReference string `protobuf:"bytes,3,opt,name=caller_reference,json=callerReference,proto3" json:"caller_reference,omitempty"`
+	// Whether the copy is enabled. Default true.
+	Enabled *bool `protobuf:"varint,4,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the distribution as it
+	// then is; another request with it fails with REQUEST_ID_REUSED. Default none.
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that a write would, and writes nothing, as in
+	// CreateDistributionRequest.
+	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyDistributionRequest) Reset() {
+	*x = CopyDistributionRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyDistributionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyDistributionRequest) ProtoMessage() {}
+
+func (x *CopyDistributionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyDistributionRequest.ProtoReflect.Descriptor instead.
+func (*CopyDistributionRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CopyDistributionRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CopyDistributionRequest) GetSourceEtag() string {
+	if x != nil {
+		return x.SourceEtag
+	}
+	return ""
+}
+
+func (x *CopyDistributionRequest) GetCallerReference() string {
+	if x != nil {
+		return x.CallerReference
+	}
+	return ""
+}
+
+func (x *CopyDistributionRequest) GetEnabled() bool {
+	if x != nil && x.Enabled != nil {
+		return *x.Enabled
+	}
+	return false
+}
+
+func (x *CopyDistributionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CopyDistributionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of CopyDistribution.
+type CopyDistributionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The copy.
+	Distribution *Distribution `protobuf:"bytes,1,opt,name=distribution,proto3" json:"distribution,omitempty"`
+	// Advice about what is legal and probably not meant.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyDistributionResponse) Reset() {
+	*x = CopyDistributionResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyDistributionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyDistributionResponse) ProtoMessage() {}
+
+func (x *CopyDistributionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyDistributionResponse.ProtoReflect.Descriptor instead.
+func (*CopyDistributionResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CopyDistributionResponse) GetDistribution() *Distribution {
+	if x != nil {
+		return x.Distribution
+	}
+	return nil
+}
+
+func (x *CopyDistributionResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Request of PromoteStagingDistribution.
+type PromoteStagingDistributionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The distribution to change. Format: distributions/{distribution}. Required.
+	Primary string `protobuf:"bytes,1,opt,name=primary,proto3" json:"primary,omitempty"`
+	// The etag that the caller has seen of the primary. Required.
+	PrimaryEtag string `protobuf:"bytes,2,opt,name=primary_etag,json=primaryEtag,proto3" json:"primary_etag,omitempty"`
+	// The staging distribution. Format: distributions/{distribution}. Required.
+	Staging string `protobuf:"bytes,3,opt,name=staging,proto3" json:"staging,omitempty"`
+	// The etag that the caller has seen of the staging distribution. Required.
+	StagingEtag string `protobuf:"bytes,4,opt,name=staging_etag,json=stagingEtag,proto3" json:"staging_etag,omitempty"`
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the distribution as it
+	// then is; another request with it fails with REQUEST_ID_REUSED. Default none.
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that a write would, and writes nothing, as in
+	// UpdateDistributionRequest.
+	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteStagingDistributionRequest) Reset() {
+	*x = PromoteStagingDistributionRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteStagingDistributionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteStagingDistributionRequest) ProtoMessage() {}
+
+func (x *PromoteStagingDistributionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteStagingDistributionRequest.ProtoReflect.Descriptor instead.
+func (*PromoteStagingDistributionRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PromoteStagingDistributionRequest) GetPrimary() string {
+	if x != nil {
+		return x.Primary
+	}
+	return ""
+}
+
+func (x *PromoteStagingDistributionRequest) GetPrimaryEtag() string {
+	if x != nil {
+		return x.PrimaryEtag
+	}
+	return ""
+}
+
+func (x *PromoteStagingDistributionRequest) GetStaging() string {
+	if x != nil {
+		return x.Staging
+	}
+	return ""
+}
+
+func (x *PromoteStagingDistributionRequest) GetStagingEtag() string {
+	if x != nil {
+		return x.StagingEtag
+	}
+	return ""
+}
+
+func (x *PromoteStagingDistributionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PromoteStagingDistributionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of PromoteStagingDistribution.
+type PromoteStagingDistributionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The primary.
+	Distribution *Distribution `protobuf:"bytes,1,opt,name=distribution,proto3" json:"distribution,omitempty"`
+	// Advice about what is legal and probably not meant.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteStagingDistributionResponse) Reset() {
+	*x = PromoteStagingDistributionResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteStagingDistributionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteStagingDistributionResponse) ProtoMessage() {}
+
+func (x *PromoteStagingDistributionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteStagingDistributionResponse.ProtoReflect.Descriptor instead.
+func (*PromoteStagingDistributionResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PromoteStagingDistributionResponse) GetDistribution() *Distribution {
+	if x != nil {
+		return x.Distribution
+	}
+	return nil
+}
+
+func (x *PromoteStagingDistributionResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Request of MoveAlias.
+type MoveAliasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alias, in the form of DistributionConfig.aliases. Required.
+	Alias string `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	// The distribution that shall have it. Format: distributions/{distribution}.
+	// Required.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// The etag that the caller has seen of the target. Default: whatever it is.
+	TargetEtag string `protobuf:"bytes,3,opt,name=target_etag,json=targetEtag,proto3" json:"target_etag,omitempty"`
+	// The etag that the caller has seen of the distribution that has the alias.
+	// Default: whatever it is. Set for an alias that nobody has, it is stale.
+	SourceEtag string `protobuf:"bytes,4,opt,name=source_etag,json=sourceEtag,proto3" json:"source_etag,omitempty"`
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the distribution as it
+	// then is; another request with it fails with REQUEST_ID_REUSED. Default none.
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that a write would, and writes nothing, as in
+	// UpdateDistributionRequest.
+	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveAliasRequest) Reset() {
+	*x = MoveAliasRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveAliasRequest) ProtoMessage() {}
+
+func (x *MoveAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveAliasRequest.ProtoReflect.Descriptor instead.
+func (*MoveAliasRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MoveAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *MoveAliasRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *MoveAliasRequest) GetTargetEtag() string {
+	if x != nil {
+		return x.TargetEtag
+	}
+	return ""
+}
+
+func (x *MoveAliasRequest) GetSourceEtag() string {
+	if x != nil {
+		return x.SourceEtag
+	}
+	return ""
+}
+
+func (x *MoveAliasRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MoveAliasRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of MoveAlias.
+type MoveAliasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The target.
+	Distribution *Distribution `protobuf:"bytes,1,opt,name=distribution,proto3" json:"distribution,omitempty"`
+	// Advice about what is legal and probably not meant.
+	Warnings []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The distribution that had the alias, as it is now. Absent when none had it, when
+	// the target had it, and in the answer to a repeated request_id.
+	Source        *Distribution `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveAliasResponse) Reset() {
+	*x = MoveAliasResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveAliasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveAliasResponse) ProtoMessage() {}
+
+func (x *MoveAliasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveAliasResponse.ProtoReflect.Descriptor instead.
+func (*MoveAliasResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MoveAliasResponse) GetDistribution() *Distribution {
+	if x != nil {
+		return x.Distribution
+	}
+	return nil
+}
+
+func (x *MoveAliasResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *MoveAliasResponse) GetSource() *Distribution {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+// Request of ListConflictingAliases.
+type ListConflictingAliasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A distribution of the caller, which is to have the alias or has it. Format:
+	// distributions/{distribution}. Required.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The name in question, in the form of DistributionConfig.aliases. Required.
+	Alias string `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	// How many aliases at most. 0 means 100, above 1000 means 1000, negative is
+	// INVALID_ARGUMENT.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the previous page, or empty for the first.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConflictingAliasesRequest) Reset() {
+	*x = ListConflictingAliasesRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConflictingAliasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConflictingAliasesRequest) ProtoMessage() {}
+
+func (x *ListConflictingAliasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConflictingAliasesRequest.ProtoReflect.Descriptor instead.
+func (*ListConflictingAliasesRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListConflictingAliasesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListConflictingAliasesRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *ListConflictingAliasesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListConflictingAliasesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListConflictingAliases.
+type ListConflictingAliasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The aliases of this page, in the order of their labels from the right; those
+	// of parent are among them.
+	Conflicts []*ConflictingAlias `protobuf:"bytes,1,rep,name=conflicts,proto3" json:"conflicts,omitempty"`
+	// Token of the next page; empty after the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConflictingAliasesResponse) Reset() {
+	*x = ListConflictingAliasesResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConflictingAliasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConflictingAliasesResponse) ProtoMessage() {}
+
+func (x *ListConflictingAliasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConflictingAliasesResponse.ProtoReflect.Descriptor instead.
+func (*ListConflictingAliasesResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListConflictingAliasesResponse) GetConflicts() []*ConflictingAlias {
+	if x != nil {
+		return x.Conflicts
+	}
+	return nil
+}
+
+func (x *ListConflictingAliasesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of ListDistributionVersions.
+type ListDistributionVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The distribution. Format: distributions/{distribution}. Required.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many versions at most. 0 means 100, above 1000 means 1000, negative is
+	// INVALID_ARGUMENT.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the previous page, or empty for the first.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDistributionVersionsRequest) Reset() {
+	*x = ListDistributionVersionsRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDistributionVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDistributionVersionsRequest) ProtoMessage() {}
+
+func (x *ListDistributionVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDistributionVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListDistributionVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListDistributionVersionsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListDistributionVersionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDistributionVersionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListDistributionVersions.
+type ListDistributionVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The versions of this page, newest first, without their states.
+	Versions []*DistributionVersion `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	// Token of the next page; empty after the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDistributionVersionsResponse) Reset() {
+	*x = ListDistributionVersionsResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDistributionVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDistributionVersionsResponse) ProtoMessage() {}
+
+func (x *ListDistributionVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDistributionVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListDistributionVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListDistributionVersionsResponse) GetVersions() []*DistributionVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *ListDistributionVersionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of GetDistributionVersion.
+type GetDistributionVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version. Format: distributions/{distribution}/versions/{version}.
+	// Required.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDistributionVersionRequest) Reset() {
+	*x = GetDistributionVersionRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDistributionVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDistributionVersionRequest) ProtoMessage() {}
+
+func (x *GetDistributionVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDistributionVersionRequest.ProtoReflect.Descriptor instead.
+func (*GetDistributionVersionRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetDistributionVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response of GetDistributionVersion.
+type GetDistributionVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version.
+	Version       *DistributionVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDistributionVersionResponse) Reset() {
+	*x = GetDistributionVersionResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDistributionVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDistributionVersionResponse) ProtoMessage() {}
+
+func (x *GetDistributionVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDistributionVersionResponse.ProtoReflect.Descriptor instead.
+func (*GetDistributionVersionResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetDistributionVersionResponse) GetVersion() *DistributionVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+// Request of RestoreDistributionVersion.
+type RestoreDistributionVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version to go back to. Format:
+	// distributions/{distribution}/versions/{version}. Required.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The etag that the caller has seen of the distribution. Required.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the distribution as it
+	// then is; another request with it fails with REQUEST_ID_REUSED. Default none.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything that a write would, and writes nothing, as in
+	// UpdateDistributionRequest.
+	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreDistributionVersionRequest) Reset() {
+	*x = RestoreDistributionVersionRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreDistributionVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreDistributionVersionRequest) ProtoMessage() {}
+
+func (x *RestoreDistributionVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreDistributionVersionRequest.ProtoReflect.Descriptor instead.
+func (*RestoreDistributionVersionRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RestoreDistributionVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RestoreDistributionVersionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RestoreDistributionVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RestoreDistributionVersionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of RestoreDistributionVersion.
+type RestoreDistributionVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The distribution.
+	Distribution *Distribution `protobuf:"bytes,1,opt,name=distribution,proto3" json:"distribution,omitempty"`
+	// Advice about what is legal and probably not meant.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreDistributionVersionResponse) Reset() {
+	*x = RestoreDistributionVersionResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreDistributionVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreDistributionVersionResponse) ProtoMessage() {}
+
+func (x *RestoreDistributionVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreDistributionVersionResponse.ProtoReflect.Descriptor instead.
+func (*RestoreDistributionVersionResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RestoreDistributionVersionResponse) GetDistribution() *Distribution {
+	if x != nil {
+		return x.Distribution
+	}
+	return nil
+}
+
+func (x *RestoreDistributionVersionResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 // Request of WaitDistribution.
 type WaitDistributionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -631,7 +1579,7 @@ type WaitDistributionRequest struct {
 
 func (x *WaitDistributionRequest) Reset() {
 	*x = WaitDistributionRequest{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[10]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +1591,7 @@ func (x *WaitDistributionRequest) String() string {
 func (*WaitDistributionRequest) ProtoMessage() {}
 
 func (x *WaitDistributionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[10]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +1604,7 @@ func (x *WaitDistributionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitDistributionRequest.ProtoReflect.Descriptor instead.
 func (*WaitDistributionRequest) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{10}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WaitDistributionRequest) GetName() string {
@@ -692,7 +1640,7 @@ type WaitDistributionResponse struct {
 
 func (x *WaitDistributionResponse) Reset() {
 	*x = WaitDistributionResponse{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[11]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +1652,7 @@ func (x *WaitDistributionResponse) String() string {
 func (*WaitDistributionResponse) ProtoMessage() {}
 
 func (x *WaitDistributionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[11]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +1665,7 @@ func (x *WaitDistributionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitDistributionResponse.ProtoReflect.Descriptor instead.
 func (*WaitDistributionResponse) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{11}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WaitDistributionResponse) GetDistribution() *Distribution {
@@ -745,7 +1693,7 @@ type WatchDeploymentRequest struct {
 
 func (x *WatchDeploymentRequest) Reset() {
 	*x = WatchDeploymentRequest{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[12]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +1705,7 @@ func (x *WatchDeploymentRequest) String() string {
 func (*WatchDeploymentRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[12]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +1718,7 @@ func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{12}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchDeploymentRequest) GetName() string {
@@ -808,7 +1756,7 @@ type WatchDeploymentResponse struct {
 
 func (x *WatchDeploymentResponse) Reset() {
 	*x = WatchDeploymentResponse{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[13]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +1768,7 @@ func (x *WatchDeploymentResponse) String() string {
 func (*WatchDeploymentResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[13]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +1781,7 @@ func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{13}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WatchDeploymentResponse) GetDeployment() *v1.Deployment {
@@ -892,7 +1840,76 @@ const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12#\n" +
 	"\rallow_missing\x18\x05 \x01(\bR\fallowMissing\"\x1c\n" +
-	"\x1aDeleteDistributionResponse\"~\n" +
+	"\x1aDeleteDistributionResponse\"\xec\x01\n" +
+	"\x17CopyDistributionRequest\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1f\n" +
+	"\vsource_etag\x18\x02 \x01(\tR\n" +
+	"sourceEtag\x12)\n" +
+	"\x10caller_reference\x18\x03 \x01(\tR\x0fcallerReference\x12\x1d\n" +
+	"\aenabled\x18\x04 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnlyB\n" +
+	"\n" +
+	"\b_enabled\"|\n" +
+	"\x18CopyDistributionResponse\x12D\n" +
+	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"\xe1\x01\n" +
+	"!PromoteStagingDistributionRequest\x12\x18\n" +
+	"\aprimary\x18\x01 \x01(\tR\aprimary\x12!\n" +
+	"\fprimary_etag\x18\x02 \x01(\tR\vprimaryEtag\x12\x18\n" +
+	"\astaging\x18\x03 \x01(\tR\astaging\x12!\n" +
+	"\fstaging_etag\x18\x04 \x01(\tR\vstagingEtag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\"\x86\x01\n" +
+	"\"PromoteStagingDistributionResponse\x12D\n" +
+	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"\xc6\x01\n" +
+	"\x10MoveAliasRequest\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x1f\n" +
+	"\vtarget_etag\x18\x03 \x01(\tR\n" +
+	"targetEtag\x12\x1f\n" +
+	"\vsource_etag\x18\x04 \x01(\tR\n" +
+	"sourceEtag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\"\xaf\x01\n" +
+	"\x11MoveAliasResponse\x12D\n" +
+	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\x128\n" +
+	"\x06source\x18\x03 \x01(\v2 .seafront.config.v1.DistributionR\x06source\"\x89\x01\n" +
+	"\x1dListConflictingAliasesRequest\x12\x16\n" +
+	"\x06parent\x18\x01 \x01(\tR\x06parent\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\x8c\x01\n" +
+	"\x1eListConflictingAliasesResponse\x12B\n" +
+	"\tconflicts\x18\x01 \x03(\v2$.seafront.config.v1.ConflictingAliasR\tconflicts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"u\n" +
+	"\x1fListDistributionVersionsRequest\x12\x16\n" +
+	"\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x8f\x01\n" +
+	" ListDistributionVersionsResponse\x12C\n" +
+	"\bversions\x18\x01 \x03(\v2'.seafront.config.v1.DistributionVersionR\bversions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x1dGetDistributionVersionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"c\n" +
+	"\x1eGetDistributionVersionResponse\x12A\n" +
+	"\aversion\x18\x01 \x01(\v2'.seafront.config.v1.DistributionVersionR\aversion\"\x8f\x01\n" +
+	"!RestoreDistributionVersionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\x86\x01\n" +
+	"\"RestoreDistributionVersionResponse\x12D\n" +
+	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"~\n" +
 	"\x17WaitDistributionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x123\n" +
@@ -907,13 +1924,20 @@ const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2\x1e.seafront.common.v1.DeploymentR\n" +
 	"deployment\x126\n" +
-	"\x05edges\x18\x02 \x03(\v2 .seafront.common.v1.EdgeProgressR\x05edges2\xaf\x06\n" +
+	"\x05edges\x18\x02 \x03(\v2 .seafront.common.v1.EdgeProgressR\x05edges2\x9e\r\n" +
 	"\x13DistributionService\x12j\n" +
 	"\x0fGetDistribution\x12*.seafront.config.v1.GetDistributionRequest\x1a+.seafront.config.v1.GetDistributionResponse\x12p\n" +
 	"\x11ListDistributions\x12,.seafront.config.v1.ListDistributionsRequest\x1a-.seafront.config.v1.ListDistributionsResponse\x12s\n" +
 	"\x12CreateDistribution\x12-.seafront.config.v1.CreateDistributionRequest\x1a..seafront.config.v1.CreateDistributionResponse\x12s\n" +
 	"\x12UpdateDistribution\x12-.seafront.config.v1.UpdateDistributionRequest\x1a..seafront.config.v1.UpdateDistributionResponse\x12s\n" +
 	"\x12DeleteDistribution\x12-.seafront.config.v1.DeleteDistributionRequest\x1a..seafront.config.v1.DeleteDistributionResponse\x12m\n" +
+	"\x10CopyDistribution\x12+.seafront.config.v1.CopyDistributionRequest\x1a,.seafront.config.v1.CopyDistributionResponse\x12\x8b\x01\n" +
+	"\x1aPromoteStagingDistribution\x125.seafront.config.v1.PromoteStagingDistributionRequest\x1a6.seafront.config.v1.PromoteStagingDistributionResponse\x12X\n" +
+	"\tMoveAlias\x12$.seafront.config.v1.MoveAliasRequest\x1a%.seafront.config.v1.MoveAliasResponse\x12\x7f\n" +
+	"\x16ListConflictingAliases\x121.seafront.config.v1.ListConflictingAliasesRequest\x1a2.seafront.config.v1.ListConflictingAliasesResponse\x12\x85\x01\n" +
+	"\x18ListDistributionVersions\x123.seafront.config.v1.ListDistributionVersionsRequest\x1a4.seafront.config.v1.ListDistributionVersionsResponse\x12\x7f\n" +
+	"\x16GetDistributionVersion\x121.seafront.config.v1.GetDistributionVersionRequest\x1a2.seafront.config.v1.GetDistributionVersionResponse\x12\x8b\x01\n" +
+	"\x1aRestoreDistributionVersion\x125.seafront.config.v1.RestoreDistributionVersionRequest\x1a6.seafront.config.v1.RestoreDistributionVersionResponse\x12m\n" +
 	"\x10WaitDistribution\x12+.seafront.config.v1.WaitDistributionRequest\x1a,.seafront.config.v1.WaitDistributionResponse\x12l\n" +
 	"\x0fWatchDeployment\x12*.seafront.config.v1.WatchDeploymentRequest\x1a+.seafront.config.v1.WatchDeploymentResponse0\x01B\xe4\x01\n" +
 	"\x16com.seafront.config.v1B\x18DistributionServiceProtoP\x01ZFgithub.com/seafront-cdn/seafront/proto/gen/seafront/config/v1;configv1\xa2\x02\x03SCX\xaa\x02\x12Seafront.Config.V1\xca\x02\x12Seafront\\Config\\V1\xe2\x02\x1eSeafront\\Config\\V1\\GPBMetadata\xea\x02\x14Seafront::Config::V1b\x06proto3"
@@ -930,59 +1954,97 @@ func file_seafront_config_v1_distribution_service_proto_rawDescGZIP() []byte {
 	return file_seafront_config_v1_distribution_service_proto_rawDescData
 }
 
-var file_seafront_config_v1_distribution_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_seafront_config_v1_distribution_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_seafront_config_v1_distribution_service_proto_goTypes = []any{
-	(*GetDistributionRequest)(nil),     // 0: seafront.config.v1.GetDistributionRequest
-	(*GetDistributionResponse)(nil),    // 1: seafront.config.v1.GetDistributionResponse
-	(*ListDistributionsRequest)(nil),   // 2: seafront.config.v1.ListDistributionsRequest
-	(*ListDistributionsResponse)(nil),  // 3: seafront.config.v1.ListDistributionsResponse
-	(*CreateDistributionRequest)(nil),  // 4: seafront.config.v1.CreateDistributionRequest
-	(*CreateDistributionResponse)(nil), // 5: seafront.config.v1.CreateDistributionResponse
-	(*UpdateDistributionRequest)(nil),  // 6: seafront.config.v1.UpdateDistributionRequest
-	(*UpdateDistributionResponse)(nil), // 7: seafront.config.v1.UpdateDistributionResponse
-	(*DeleteDistributionRequest)(nil),  // 8: seafront.config.v1.DeleteDistributionRequest
-	(*DeleteDistributionResponse)(nil), // 9: seafront.config.v1.DeleteDistributionResponse
-	(*WaitDistributionRequest)(nil),    // 10: seafront.config.v1.WaitDistributionRequest
-	(*WaitDistributionResponse)(nil),   // 11: seafront.config.v1.WaitDistributionResponse
-	(*WatchDeploymentRequest)(nil),     // 12: seafront.config.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil),    // 13: seafront.config.v1.WatchDeploymentResponse
-	(*Distribution)(nil),               // 14: seafront.config.v1.Distribution
-	(*fieldmaskpb.FieldMask)(nil),      // 15: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),        // 16: google.protobuf.Duration
-	(*v1.Deployment)(nil),              // 17: seafront.common.v1.Deployment
-	(*v1.EdgeProgress)(nil),            // 18: seafront.common.v1.EdgeProgress
+	(*GetDistributionRequest)(nil),             // 0: seafront.config.v1.GetDistributionRequest
+	(*GetDistributionResponse)(nil),            // 1: seafront.config.v1.GetDistributionResponse
+	(*ListDistributionsRequest)(nil),           // 2: seafront.config.v1.ListDistributionsRequest
+	(*ListDistributionsResponse)(nil),          // 3: seafront.config.v1.ListDistributionsResponse
+	(*CreateDistributionRequest)(nil),          // 4: seafront.config.v1.CreateDistributionRequest
+	(*CreateDistributionResponse)(nil),         // 5: seafront.config.v1.CreateDistributionResponse
+	(*UpdateDistributionRequest)(nil),          // 6: seafront.config.v1.UpdateDistributionRequest
+	(*UpdateDistributionResponse)(nil),         // 7: seafront.config.v1.UpdateDistributionResponse
+	(*DeleteDistributionRequest)(nil),          // 8: seafront.config.v1.DeleteDistributionRequest
+	(*DeleteDistributionResponse)(nil),         // 9: seafront.config.v1.DeleteDistributionResponse
+	(*CopyDistributionRequest)(nil),            // 10: seafront.config.v1.CopyDistributionRequest
+	(*CopyDistributionResponse)(nil),           // 11: seafront.config.v1.CopyDistributionResponse
+	(*PromoteStagingDistributionRequest)(nil),  // 12: seafront.config.v1.PromoteStagingDistributionRequest
+	(*PromoteStagingDistributionResponse)(nil), // 13: seafront.config.v1.PromoteStagingDistributionResponse
+	(*MoveAliasRequest)(nil),                   // 14: seafront.config.v1.MoveAliasRequest
+	(*MoveAliasResponse)(nil),                  // 15: seafront.config.v1.MoveAliasResponse
+	(*ListConflictingAliasesRequest)(nil),      // 16: seafront.config.v1.ListConflictingAliasesRequest
+	(*ListConflictingAliasesResponse)(nil),     // 17: seafront.config.v1.ListConflictingAliasesResponse
+	(*ListDistributionVersionsRequest)(nil),    // 18: seafront.config.v1.ListDistributionVersionsRequest
+	(*ListDistributionVersionsResponse)(nil),   // 19: seafront.config.v1.ListDistributionVersionsResponse
+	(*GetDistributionVersionRequest)(nil),      // 20: seafront.config.v1.GetDistributionVersionRequest
+	(*GetDistributionVersionResponse)(nil),     // 21: seafront.config.v1.GetDistributionVersionResponse
+	(*RestoreDistributionVersionRequest)(nil),  // 22: seafront.config.v1.RestoreDistributionVersionRequest
+	(*RestoreDistributionVersionResponse)(nil), // 23: seafront.config.v1.RestoreDistributionVersionResponse
+	(*WaitDistributionRequest)(nil),            // 24: seafront.config.v1.WaitDistributionRequest
+	(*WaitDistributionResponse)(nil),           // 25: seafront.config.v1.WaitDistributionResponse
+	(*WatchDeploymentRequest)(nil),             // 26: seafront.config.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil),            // 27: seafront.config.v1.WatchDeploymentResponse
+	(*Distribution)(nil),                       // 28: seafront.config.v1.Distribution
+	(*fieldmaskpb.FieldMask)(nil),              // 29: google.protobuf.FieldMask
+	(*ConflictingAlias)(nil),                   // 30: seafront.config.v1.ConflictingAlias
+	(*DistributionVersion)(nil),                // 31: seafront.config.v1.DistributionVersion
+	(*durationpb.Duration)(nil),                // 32: google.protobuf.Duration
+	(*v1.Deployment)(nil),                      // 33: seafront.common.v1.Deployment
+	(*v1.EdgeProgress)(nil),                    // 34: seafront.common.v1.EdgeProgress
 }
 var file_seafront_config_v1_distribution_service_proto_depIdxs = []int32{
-	14, // 0: seafront.config.v1.GetDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	14, // 1: seafront.config.v1.ListDistributionsResponse.distributions:type_name -> seafront.config.v1.Distribution
-	14, // 2: seafront.config.v1.CreateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
-	14, // 3: seafront.config.v1.CreateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	14, // 4: seafront.config.v1.UpdateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
-	15, // 5: seafront.config.v1.UpdateDistributionRequest.update_mask:type_name -> google.protobuf.FieldMask
-	14, // 6: seafront.config.v1.UpdateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	16, // 7: seafront.config.v1.WaitDistributionRequest.timeout:type_name -> google.protobuf.Duration
-	14, // 8: seafront.config.v1.WaitDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	17, // 9: seafront.config.v1.WatchDeploymentResponse.deployment:type_name -> seafront.common.v1.Deployment
-	18, // 10: seafront.config.v1.WatchDeploymentResponse.edges:type_name -> seafront.common.v1.EdgeProgress
-	0,  // 11: seafront.config.v1.DistributionService.GetDistribution:input_type -> seafront.config.v1.GetDistributionRequest
-	2,  // 12: seafront.config.v1.DistributionService.ListDistributions:input_type -> seafront.config.v1.ListDistributionsRequest
-	4,  // 13: seafront.config.v1.DistributionService.CreateDistribution:input_type -> seafront.config.v1.CreateDistributionRequest
-	6,  // 14: seafront.config.v1.DistributionService.UpdateDistribution:input_type -> seafront.config.v1.UpdateDistributionRequest
-	8,  // 15: seafront.config.v1.DistributionService.DeleteDistribution:input_type -> seafront.config.v1.DeleteDistributionRequest
-	10, // 16: seafront.config.v1.DistributionService.WaitDistribution:input_type -> seafront.config.v1.WaitDistributionRequest
-	12, // 17: seafront.config.v1.DistributionService.WatchDeployment:input_type -> seafront.config.v1.WatchDeploymentRequest
-	1,  // 18: seafront.config.v1.DistributionService.GetDistribution:output_type -> seafront.config.v1.GetDistributionResponse
-	3,  // 19: seafront.config.v1.DistributionService.ListDistributions:output_type -> seafront.config.v1.ListDistributionsResponse
-	5,  // 20: seafront.config.v1.DistributionService.CreateDistribution:output_type -> seafront.config.v1.CreateDistributionResponse
-	7,  // 21: seafront.config.v1.DistributionService.UpdateDistribution:output_type -> seafront.config.v1.UpdateDistributionResponse
-	9,  // 22: seafront.config.v1.DistributionService.DeleteDistribution:output_type -> seafront.config.v1.DeleteDistributionResponse
-	11, // 23: seafront.config.v1.DistributionService.WaitDistribution:output_type -> seafront.config.v1.WaitDistributionResponse
-	13, // 24: seafront.config.v1.DistributionService.WatchDeployment:output_type -> seafront.config.v1.WatchDeploymentResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	28, // 0: seafront.config.v1.GetDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 1: seafront.config.v1.ListDistributionsResponse.distributions:type_name -> seafront.config.v1.Distribution
+	28, // 2: seafront.config.v1.CreateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 3: seafront.config.v1.CreateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 4: seafront.config.v1.UpdateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
+	29, // 5: seafront.config.v1.UpdateDistributionRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 6: seafront.config.v1.UpdateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 7: seafront.config.v1.CopyDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 8: seafront.config.v1.PromoteStagingDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 9: seafront.config.v1.MoveAliasResponse.distribution:type_name -> seafront.config.v1.Distribution
+	28, // 10: seafront.config.v1.MoveAliasResponse.source:type_name -> seafront.config.v1.Distribution
+	30, // 11: seafront.config.v1.ListConflictingAliasesResponse.conflicts:type_name -> seafront.config.v1.ConflictingAlias
+	31, // 12: seafront.config.v1.ListDistributionVersionsResponse.versions:type_name -> seafront.config.v1.DistributionVersion
+	31, // 13: seafront.config.v1.GetDistributionVersionResponse.version:type_name -> seafront.config.v1.DistributionVersion
+	28, // 14: seafront.config.v1.RestoreDistributionVersionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	32, // 15: seafront.config.v1.WaitDistributionRequest.timeout:type_name -> google.protobuf.Duration
+	28, // 16: seafront.config.v1.WaitDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	33, // 17: seafront.config.v1.WatchDeploymentResponse.deployment:type_name -> seafront.common.v1.Deployment
+	34, // 18: seafront.config.v1.WatchDeploymentResponse.edges:type_name -> seafront.common.v1.EdgeProgress
+	0,  // 19: seafront.config.v1.DistributionService.GetDistribution:input_type -> seafront.config.v1.GetDistributionRequest
+	2,  // 20: seafront.config.v1.DistributionService.ListDistributions:input_type -> seafront.config.v1.ListDistributionsRequest
+	4,  // 21: seafront.config.v1.DistributionService.CreateDistribution:input_type -> seafront.config.v1.CreateDistributionRequest
+	6,  // 22: seafront.config.v1.DistributionService.UpdateDistribution:input_type -> seafront.config.v1.UpdateDistributionRequest
+	8,  // 23: seafront.config.v1.DistributionService.DeleteDistribution:input_type -> seafront.config.v1.DeleteDistributionRequest
+	10, // 24: seafront.config.v1.DistributionService.CopyDistribution:input_type -> seafront.config.v1.CopyDistributionRequest
+	12, // 25: seafront.config.v1.DistributionService.PromoteStagingDistribution:input_type -> seafront.config.v1.PromoteStagingDistributionRequest
+	14, // 26: seafront.config.v1.DistributionService.MoveAlias:input_type -> seafront.config.v1.MoveAliasRequest
+	16, // 27: seafront.config.v1.DistributionService.ListConflictingAliases:input_type -> seafront.config.v1.ListConflictingAliasesRequest
+	18, // 28: seafront.config.v1.DistributionService.ListDistributionVersions:input_type -> seafront.config.v1.ListDistributionVersionsRequest
+	20, // 29: seafront.config.v1.DistributionService.GetDistributionVersion:input_type -> seafront.config.v1.GetDistributionVersionRequest
+	22, // 30: seafront.config.v1.DistributionService.RestoreDistributionVersion:input_type -> seafront.config.v1.RestoreDistributionVersionRequest
+	24, // 31: seafront.config.v1.DistributionService.WaitDistribution:input_type -> seafront.config.v1.WaitDistributionRequest
+	26, // 32: seafront.config.v1.DistributionService.WatchDeployment:input_type -> seafront.config.v1.WatchDeploymentRequest
+	1,  // 33: seafront.config.v1.DistributionService.GetDistribution:output_type -> seafront.config.v1.GetDistributionResponse
+	3,  // 34: seafront.config.v1.DistributionService.ListDistributions:output_type -> seafront.config.v1.ListDistributionsResponse
+	5,  // 35: seafront.config.v1.DistributionService.CreateDistribution:output_type -> seafront.config.v1.CreateDistributionResponse
+	7,  // 36: seafront.config.v1.DistributionService.UpdateDistribution:output_type -> seafront.config.v1.UpdateDistributionResponse
+	9,  // 37: seafront.config.v1.DistributionService.DeleteDistribution:output_type -> seafront.config.v1.DeleteDistributionResponse
+	11, // 38: seafront.config.v1.DistributionService.CopyDistribution:output_type -> seafront.config.v1.CopyDistributionResponse
+	13, // 39: seafront.config.v1.DistributionService.PromoteStagingDistribution:output_type -> seafront.config.v1.PromoteStagingDistributionResponse
+	15, // 40: seafront.config.v1.DistributionService.MoveAlias:output_type -> seafront.config.v1.MoveAliasResponse
+	17, // 41: seafront.config.v1.DistributionService.ListConflictingAliases:output_type -> seafront.config.v1.ListConflictingAliasesResponse
+	19, // 42: seafront.config.v1.DistributionService.ListDistributionVersions:output_type -> seafront.config.v1.ListDistributionVersionsResponse
+	21, // 43: seafront.config.v1.DistributionService.GetDistributionVersion:output_type -> seafront.config.v1.GetDistributionVersionResponse
+	23, // 44: seafront.config.v1.DistributionService.RestoreDistributionVersion:output_type -> seafront.config.v1.RestoreDistributionVersionResponse
+	25, // 45: seafront.config.v1.DistributionService.WaitDistribution:output_type -> seafront.config.v1.WaitDistributionResponse
+	27, // 46: seafront.config.v1.DistributionService.WatchDeployment:output_type -> seafront.config.v1.WatchDeploymentResponse
+	33, // [33:47] is the sub-list for method output_type
+	19, // [19:33] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_distribution_service_proto_init() }
@@ -991,13 +2053,14 @@ func file_seafront_config_v1_distribution_service_proto_init() {
 		return
 	}
 	file_seafront_config_v1_distribution_proto_init()
+	file_seafront_config_v1_distribution_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_config_v1_distribution_service_proto_rawDesc), len(file_seafront_config_v1_distribution_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,13 +21,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DistributionService_GetDistribution_FullMethodName    = "/seafront.config.v1.DistributionService/GetDistribution"
-	DistributionService_ListDistributions_FullMethodName  = "/seafront.config.v1.DistributionService/ListDistributions"
-	DistributionService_CreateDistribution_FullMethodName = "/seafront.config.v1.DistributionService/CreateDistribution"
-	DistributionService_UpdateDistribution_FullMethodName = "/seafront.config.v1.DistributionService/UpdateDistribution"
-	DistributionService_DeleteDistribution_FullMethodName = "/seafront.config.v1.DistributionService/DeleteDistribution"
-	DistributionService_WaitDistribution_FullMethodName   = "/seafront.config.v1.DistributionService/WaitDistribution"
-	DistributionService_WatchDeployment_FullMethodName    = "/seafront.config.v1.DistributionService/WatchDeployment"
+	DistributionService_GetDistribution_FullMethodName            = "/seafront.config.v1.DistributionService/GetDistribution"
+	DistributionService_ListDistributions_FullMethodName          = "/seafront.config.v1.DistributionService/ListDistributions"
+	DistributionService_CreateDistribution_FullMethodName         = "/seafront.config.v1.DistributionService/CreateDistribution"
+	DistributionService_UpdateDistribution_FullMethodName         = "/seafront.config.v1.DistributionService/UpdateDistribution"
+	DistributionService_DeleteDistribution_FullMethodName         = "/seafront.config.v1.DistributionService/DeleteDistribution"
+	DistributionService_CopyDistribution_FullMethodName           = "/seafront.config.v1.DistributionService/CopyDistribution"
+	DistributionService_PromoteStagingDistribution_FullMethodName = "/seafront.config.v1.DistributionService/PromoteStagingDistribution"
+	DistributionService_MoveAlias_FullMethodName                  = "/seafront.config.v1.DistributionService/MoveAlias"
+	DistributionService_ListConflictingAliases_FullMethodName     = "/seafront.config.v1.DistributionService/ListConflictingAliases"
+	DistributionService_ListDistributionVersions_FullMethodName   = "/seafront.config.v1.DistributionService/ListDistributionVersions"
+	DistributionService_GetDistributionVersion_FullMethodName     = "/seafront.config.v1.DistributionService/GetDistributionVersion"
+	DistributionService_RestoreDistributionVersion_FullMethodName = "/seafront.config.v1.DistributionService/RestoreDistributionVersion"
+	DistributionService_WaitDistribution_FullMethodName           = "/seafront.config.v1.DistributionService/WaitDistribution"
+	DistributionService_WatchDeployment_FullMethodName            = "/seafront.config.v1.DistributionService/WatchDeployment"
 )
 
 // DistributionServiceClient is the client API for DistributionService service.
@@ -60,6 +67,41 @@ type DistributionServiceClient interface {
 	// INVALID_IF_MATCH_VERSION), ABORTED (PRECONDITION_FAILED),
 	// FAILED_PRECONDITION (DISTRIBUTION_NOT_DISABLED).
 	DeleteDistribution(ctx context.Context, in *DeleteDistributionRequest, opts ...grpc.CallOption) (*DeleteDistributionResponse, error)
+	// Makes a staging distribution of a distribution: labels and config are those of
+	// the source, except aliases, continuous_deployment_policy and enabled. Errors as
+	// CreateDistribution, and NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT
+	// (INVALID_IF_MATCH_VERSION), ABORTED (PRECONDITION_FAILED).
+	CopyDistribution(ctx context.Context, in *CopyDistributionRequest, opts ...grpc.CallOption) (*CopyDistributionResponse, error)
+	// Gives a distribution the config of a staging distribution, except aliases,
+	// continuous_deployment_policy and enabled. The staging distribution stays as it
+	// is. Errors as UpdateDistribution; ILLEGAL_UPDATE when the staging distribution
+	// is none, or the primary is one.
+	PromoteStagingDistribution(ctx context.Context, in *PromoteStagingDistributionRequest, opts ...grpc.CallOption) (*PromoteStagingDistributionResponse, error)
+	// Gives an alias to a distribution and takes it from the one that has it, in one
+	// step: at no moment do two have it, or none. The source may be enabled. An alias
+	// that nobody has is added. What the target has already stays: nothing is written.
+	// Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT
+	// (TOO_MANY_DISTRIBUTION_CNAMES; ILLEGAL_UPDATE for a staging target;
+	// INVALID_IF_MATCH_VERSION), ABORTED (PRECONDITION_FAILED).
+	MoveAlias(ctx context.Context, in *MoveAliasRequest, opts ...grpc.CallOption) (*MoveAliasResponse, error)
+	// Lists the aliases that a name is the same as or overlaps with, and who has them:
+	// for an exact name that name and every wildcard that covers it; for a wildcard
+	// the wildcard and every name and narrower wildcard below it. Overlap is legal;
+	// the more specific name is served. Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION),
+	// INVALID_ARGUMENT.
+	ListConflictingAliases(ctx context.Context, in *ListConflictingAliasesRequest, opts ...grpc.CallOption) (*ListConflictingAliasesResponse, error)
+	// Lists the versions of a distribution that are kept, newest first. Errors:
+	// NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT.
+	ListDistributionVersions(ctx context.Context, in *ListDistributionVersionsRequest, opts ...grpc.CallOption) (*ListDistributionVersionsResponse, error)
+	// Returns one version with the state itself. Errors: NOT_FOUND
+	// (NO_SUCH_DISTRIBUTION; ENTITY_NOT_FOUND: no such version, or not kept any more).
+	GetDistributionVersion(ctx context.Context, in *GetDistributionVersionRequest, opts ...grpc.CallOption) (*GetDistributionVersionResponse, error)
+	// Gives a distribution the labels and the config of one of its versions. It is an
+	// update like any other, a new version, and checked anew: what the version refers
+	// to and what is gone since, or an alias that another distribution has by now,
+	// refuses it by name. Errors as UpdateDistribution, and NOT_FOUND
+	// (ENTITY_NOT_FOUND: no such version).
+	RestoreDistributionVersion(ctx context.Context, in *RestoreDistributionVersionRequest, opts ...grpc.CallOption) (*RestoreDistributionVersionResponse, error)
 	// Waits until a distribution is deployed and returns it; at the deadline
 	// returns it as it is then, not an error.
 	WaitDistribution(ctx context.Context, in *WaitDistributionRequest, opts ...grpc.CallOption) (*WaitDistributionResponse, error)
@@ -126,6 +168,76 @@ func (c *distributionServiceClient) DeleteDistribution(ctx context.Context, in *
 	return out, nil
 }
 
+func (c *distributionServiceClient) CopyDistribution(ctx context.Context, in *CopyDistributionRequest, opts ...grpc.CallOption) (*CopyDistributionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CopyDistributionResponse)
+	err := c.cc.Invoke(ctx, DistributionService_CopyDistribution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *distributionServiceClient) PromoteStagingDistribution(ctx context.Context, in *PromoteStagingDistributionRequest, opts ...grpc.CallOption) (*PromoteStagingDistributionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PromoteStagingDistributionResponse)
+	err := c.cc.Invoke(ctx, DistributionService_PromoteStagingDistribution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *distributionServiceClient) MoveAlias(ctx context.Context, in *MoveAliasRequest, opts ...grpc.CallOption) (*MoveAliasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveAliasResponse)
+	err := c.cc.Invoke(ctx, DistributionService_MoveAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *distributionServiceClient) ListConflictingAliases(ctx context.Context, in *ListConflictingAliasesRequest, opts ...grpc.CallOption) (*ListConflictingAliasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListConflictingAliasesResponse)
+	err := c.cc.Invoke(ctx, DistributionService_ListConflictingAliases_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *distributionServiceClient) ListDistributionVersions(ctx context.Context, in *ListDistributionVersionsRequest, opts ...grpc.CallOption) (*ListDistributionVersionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDistributionVersionsResponse)
+	err := c.cc.Invoke(ctx, DistributionService_ListDistributionVersions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *distributionServiceClient) GetDistributionVersion(ctx context.Context, in *GetDistributionVersionRequest, opts ...grpc.CallOption) (*GetDistributionVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDistributionVersionResponse)
+	err := c.cc.Invoke(ctx, DistributionService_GetDistributionVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *distributionServiceClient) RestoreDistributionVersion(ctx context.Context, in *RestoreDistributionVersionRequest, opts ...grpc.CallOption) (*RestoreDistributionVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreDistributionVersionResponse)
+	err := c.cc.Invoke(ctx, DistributionService_RestoreDistributionVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *distributionServiceClient) WaitDistribution(ctx context.Context, in *WaitDistributionRequest, opts ...grpc.CallOption) (*WaitDistributionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WaitDistributionResponse)
@@ -185,6 +297,41 @@ type DistributionServiceServer interface {
 	// INVALID_IF_MATCH_VERSION), ABORTED (PRECONDITION_FAILED),
 	// FAILED_PRECONDITION (DISTRIBUTION_NOT_DISABLED).
 	DeleteDistribution(context.Context, *DeleteDistributionRequest) (*DeleteDistributionResponse, error)
+	// Makes a staging distribution of a distribution: labels and config are those of
+	// the source, except aliases, continuous_deployment_policy and enabled. Errors as
+	// CreateDistribution, and NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT
+	// (INVALID_IF_MATCH_VERSION), ABORTED (PRECONDITION_FAILED).
+	CopyDistribution(context.Context, *CopyDistributionRequest) (*CopyDistributionResponse, error)
+	// Gives a distribution the config of a staging distribution, except aliases,
+	// continuous_deployment_policy and enabled. The staging distribution stays as it
+	// is. Errors as UpdateDistribution; ILLEGAL_UPDATE when the staging distribution
+	// is none, or the primary is one.
+	PromoteStagingDistribution(context.Context, *PromoteStagingDistributionRequest) (*PromoteStagingDistributionResponse, error)
+	// Gives an alias to a distribution and takes it from the one that has it, in one
+	// step: at no moment do two have it, or none. The source may be enabled. An alias
+	// that nobody has is added. What the target has already stays: nothing is written.
+	// Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT
+	// (TOO_MANY_DISTRIBUTION_CNAMES; ILLEGAL_UPDATE for a staging target;
+	// INVALID_IF_MATCH_VERSION), ABORTED (PRECONDITION_FAILED).
+	MoveAlias(context.Context, *MoveAliasRequest) (*MoveAliasResponse, error)
+	// Lists the aliases that a name is the same as or overlaps with, and who has them:
+	// for an exact name that name and every wildcard that covers it; for a wildcard
+	// the wildcard and every name and narrower wildcard below it. Overlap is legal;
+	// the more specific name is served. Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION),
+	// INVALID_ARGUMENT.
+	ListConflictingAliases(context.Context, *ListConflictingAliasesRequest) (*ListConflictingAliasesResponse, error)
+	// Lists the versions of a distribution that are kept, newest first. Errors:
+	// NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT.
+	ListDistributionVersions(context.Context, *ListDistributionVersionsRequest) (*ListDistributionVersionsResponse, error)
+	// Returns one version with the state itself. Errors: NOT_FOUND
+	// (NO_SUCH_DISTRIBUTION; ENTITY_NOT_FOUND: no such version, or not kept any more).
+	GetDistributionVersion(context.Context, *GetDistributionVersionRequest) (*GetDistributionVersionResponse, error)
+	// Gives a distribution the labels and the config of one of its versions. It is an
+	// update like any other, a new version, and checked anew: what the version refers
+	// to and what is gone since, or an alias that another distribution has by now,
+	// refuses it by name. Errors as UpdateDistribution, and NOT_FOUND
+	// (ENTITY_NOT_FOUND: no such version).
+	RestoreDistributionVersion(context.Context, *RestoreDistributionVersionRequest) (*RestoreDistributionVersionResponse, error)
 	// Waits until a distribution is deployed and returns it; at the deadline
 	// returns it as it is then, not an error.
 	WaitDistribution(context.Context, *WaitDistributionRequest) (*WaitDistributionResponse, error)
@@ -215,6 +362,27 @@ func (UnimplementedDistributionServiceServer) UpdateDistribution(context.Context
 }
 func (UnimplementedDistributionServiceServer) DeleteDistribution(context.Context, *DeleteDistributionRequest) (*DeleteDistributionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteDistribution not implemented")
+}
+func (UnimplementedDistributionServiceServer) CopyDistribution(context.Context, *CopyDistributionRequest) (*CopyDistributionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CopyDistribution not implemented")
+}
+func (UnimplementedDistributionServiceServer) PromoteStagingDistribution(context.Context, *PromoteStagingDistributionRequest) (*PromoteStagingDistributionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PromoteStagingDistribution not implemented")
+}
+func (UnimplementedDistributionServiceServer) MoveAlias(context.Context, *MoveAliasRequest) (*MoveAliasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveAlias not implemented")
+}
+func (UnimplementedDistributionServiceServer) ListConflictingAliases(context.Context, *ListConflictingAliasesRequest) (*ListConflictingAliasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListConflictingAliases not implemented")
+}
+func (UnimplementedDistributionServiceServer) ListDistributionVersions(context.Context, *ListDistributionVersionsRequest) (*ListDistributionVersionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDistributionVersions not implemented")
+}
+func (UnimplementedDistributionServiceServer) GetDistributionVersion(context.Context, *GetDistributionVersionRequest) (*GetDistributionVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDistributionVersion not implemented")
+}
+func (UnimplementedDistributionServiceServer) RestoreDistributionVersion(context.Context, *RestoreDistributionVersionRequest) (*RestoreDistributionVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreDistributionVersion not implemented")
 }
 func (UnimplementedDistributionServiceServer) WaitDistribution(context.Context, *WaitDistributionRequest) (*WaitDistributionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WaitDistribution not implemented")
@@ -333,6 +501,132 @@ func _DistributionService_DeleteDistribution_Handler(srv interface{}, ctx contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DistributionService_CopyDistribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CopyDistributionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).CopyDistribution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_CopyDistribution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).CopyDistribution(ctx, req.(*CopyDistributionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DistributionService_PromoteStagingDistribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PromoteStagingDistributionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).PromoteStagingDistribution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_PromoteStagingDistribution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).PromoteStagingDistribution(ctx, req.(*PromoteStagingDistributionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DistributionService_MoveAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).MoveAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_MoveAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).MoveAlias(ctx, req.(*MoveAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DistributionService_ListConflictingAliases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListConflictingAliasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).ListConflictingAliases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_ListConflictingAliases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).ListConflictingAliases(ctx, req.(*ListConflictingAliasesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DistributionService_ListDistributionVersions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDistributionVersionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).ListDistributionVersions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_ListDistributionVersions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).ListDistributionVersions(ctx, req.(*ListDistributionVersionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DistributionService_GetDistributionVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDistributionVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).GetDistributionVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_GetDistributionVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).GetDistributionVersion(ctx, req.(*GetDistributionVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DistributionService_RestoreDistributionVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreDistributionVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).RestoreDistributionVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_RestoreDistributionVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).RestoreDistributionVersion(ctx, req.(*RestoreDistributionVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DistributionService_WaitDistribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WaitDistributionRequest)
 	if err := dec(in); err != nil {
@@ -388,6 +682,34 @@ var DistributionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteDistribution",
 			Handler:    _DistributionService_DeleteDistribution_Handler,
+		},
+		{
+			MethodName: "CopyDistribution",
+			Handler:    _DistributionService_CopyDistribution_Handler,
+		},
+		{
+			MethodName: "PromoteStagingDistribution",
+			Handler:    _DistributionService_PromoteStagingDistribution_Handler,
+		},
+		{
+			MethodName: "MoveAlias",
+			Handler:    _DistributionService_MoveAlias_Handler,
+		},
+		{
+			MethodName: "ListConflictingAliases",
+			Handler:    _DistributionService_ListConflictingAliases_Handler,
+		},
+		{
+			MethodName: "ListDistributionVersions",
+			Handler:    _DistributionService_ListDistributionVersions_Handler,
+		},
+		{
+			MethodName: "GetDistributionVersion",
+			Handler:    _DistributionService_GetDistributionVersion_Handler,
+		},
+		{
+			MethodName: "RestoreDistributionVersion",
+			Handler:    _DistributionService_RestoreDistributionVersion_Handler,
 		},
 		{
 			MethodName: "WaitDistribution",
