@@ -18,9 +18,9 @@ type Limits struct {
 	Aliases              int64 `help:"How many aliases a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ALIASES"`
 	Origins              int64 `help:"How many origins a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ORIGINS"`
 	CacheBehaviors       int64 `help:"How many cache behaviors a distribution may have besides the default one; 0 is 75." group:"Quotas" env:"SEAFRONT_MAX_CACHE_BEHAVIORS"`
-	PublicKeys         int64 `help:"How many public keys there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS"`
-	KeyGroups          int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
-	PublicKeysPerGroup int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
+	PublicKeys           int64 `help:"How many public keys there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS"`
+	KeyGroups            int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
+	PublicKeysPerGroup   int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
 }
 
 // The most that a group can be allowed to have: a transaction holds its keys.
@@ -66,8 +66,8 @@ func wanted(most int64) string {
 // filled has the defaults.
 func (l Limits) filled() Limits {
 	l.StagingDistributions = cmp.Or(l.StagingDistributions, 20) // C4.5
-	l.PublicKeys = cmp.Or(l.PublicKeys, 10) // C4.39
-	l.KeyGroups = cmp.Or(l.KeyGroups, 10)   // C4.41
+	l.PublicKeys = cmp.Or(l.PublicKeys, 10)                     // C4.39
+	l.KeyGroups = cmp.Or(l.KeyGroups, 10)                       // C4.41
 	l.PublicKeysPerGroup = cmp.Or(l.PublicKeysPerGroup, pki.DefaultKeysPerGroup)
 	return l
 }
