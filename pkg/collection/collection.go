@@ -111,6 +111,7 @@ type Collection[M Resource] struct {
 	kind     Kind[M]
 	kv       clientv3.KV
 	requests *records.Requests
+	counter  *records.Counter
 }
 
 // New makes a collection. requests remembers idempotency keys; collections of one
@@ -120,5 +121,5 @@ func New[M Resource](kv clientv3.KV, requests *records.Requests, kind Kind[M]) *
 		c := kind.Collection
 		kind.Key = func(id string) string { return keys.Resource(c, id) }
 	}
-	return &Collection[M]{kind, kv, requests}
+	return &Collection[M]{kind, kv, requests, records.NewCounter(kv, prefixOf(kind.Key))}
 }

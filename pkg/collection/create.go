@@ -276,7 +276,7 @@ func (c *Collection[M]) withinQuota(ctx context.Context) error {
 	if c.kind.Most == 0 {
 		return nil
 	}
-	n, err := records.Count(ctx, c.kv, prefixOf(c.kind.Key))
+	n, err := c.counter.Before(ctx, c.kind.Most)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func warnings(o *originv1.Origin) []string {
 
 // withinQuota refuses one more origin above the quota (C4.66, C8.63).
 func (s *Service) withinQuota(ctx context.Context) error {
-	n, err := records.Count(ctx, s.kv, keys.Origins.Prefix())
+	n, err := s.count.Before(ctx, s.quota)
 	if err != nil {
 		return err
 	}

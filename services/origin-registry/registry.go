@@ -18,6 +18,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -43,6 +44,7 @@ type Service struct {
 	kv    clientv3.KV
 	log   *slog.Logger
 	quota int64
+	count *records.Counter
 }
 
 // New makes a registry. It starts nothing.
@@ -51,6 +53,7 @@ func New(c Config) *Service {
 		kv:    c.Etcd,
 		log:   cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
 		quota: cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
+		count: records.NewCounter(c.Etcd, keys.Origins.Prefix()),
 	}
 }
 

@@ -116,13 +116,14 @@ func startStore(t *testing.T) string {
 		return etcdtest.Start(t).Endpoint()
 	}
 	client, peer := "http://"+program.Address(t), "http://"+program.Address(t)
-	program.Start(t, program.Spec{Name: "etcd", Path: program.Product(t, "etcd"), Args: []string{
+	store := program.Start(t, program.Spec{Name: "etcd", Path: program.Product(t, "etcd"), Args: []string{
 		"--data-dir", filepath.Join(t.TempDir(), "etcd"), "--name", "one", "--initial-cluster", "one=" + peer,
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--max-txn-ops=1024", "--quota-backend-bytes=8589934592", "--auto-compaction-mode=periodic",
 		"--auto-compaction-retention=15m", "--max-request-bytes=1572864", "--log-level", "error",
 	}})
+	t.Cleanup(func() { store.Kill(t) }) // asked to end, it ends by the signal
 	return strings.TrimPrefix(client, "http://")
 }
 

@@ -150,7 +150,7 @@ func compile(prefix, id string, d *configv1.Distribution) error {
 
 // checkQuota is C2.1 step 12, without a lock (C8.63).
 func (s *Server) checkQuota(ctx context.Context, staging bool) error {
-	n, err := records.Count(ctx, s.kv, keys.Distributions.Prefix())
+	n, err := s.count.Before(ctx, s.most)
 	if err != nil {
 		return err
 	}

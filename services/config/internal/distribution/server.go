@@ -57,6 +57,7 @@ type Server struct {
 	limits            rules.Limits
 	most, mostStaging int64
 	versions          int64
+	count             *records.Counter
 }
 
 // New makes the service.
@@ -64,6 +65,7 @@ func New(c Config) *Server {
 	return &Server{
 		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, limits: c.Limits,
 		most: c.Most, mostStaging: c.MostStaging, versions: c.Versions,
+		count: records.NewCounter(c.KV, keys.Distributions.Prefix()),
 	}
 }
 
