@@ -6,7 +6,10 @@
 // details of C2.173 and C2.174. The package knows no resource.
 package apierr
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Domain is the ErrorInfo.domain of every error (C2.174).
 const Domain = "seafront.example.org"
@@ -22,7 +25,7 @@ const (
 	AlreadyExists             // a name, alias or token is taken
 	Precondition              // state or references forbid it
 	Stale                     // the etag is not current: read again
-	Exhausted                 // a quota is reached
+	Exhausted                 // a quota is reached; a QuotaFailure says so (C2.173 c)
 	Unsupported               // not offered in this release
 	Unavailable               // the store cannot answer now: try again
 	Internal                  // a fault of the server
@@ -58,6 +61,9 @@ type Error struct {
 	Metadata map[string]string
 	// Violations are the bad fields; all of them, not the first.
 	Violations []Violation
+	// RetryAfter is when trying again may help, 0 when that is not known. Programs get
+	// it as a RetryInfo (C2.176).
+	RetryAfter time.Duration
 	// Cause is logged and never sent.
 	Cause error
 }
@@ -84,6 +90,12 @@ func (e *Error) With(key, value string) *Error {
 		e.Metadata = map[string]string{}
 	}
 	e.Metadata[key] = value
+	return e
+}
+
+// Later says when trying again may help, and returns e.
+func (e *Error) Later(after time.Duration) *Error {
+	e.RetryAfter = after
 	return e
 }
 

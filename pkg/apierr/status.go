@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // codeOf is the one table from kinds to gRPC codes.
@@ -85,6 +86,14 @@ func (e *Error) status() *status.Status {
 			})
 		}
 		details = append(details, bad)
+	}
+	if e.Kind == Exhausted {
+		details = append(details, &errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{
+			{Subject: e.Metadata["resource"], Description: e.Message},
+		}})
+	}
+	if e.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
 	}
 	return detailed(status.New(codeOf(e.Kind), e.Message), details...)
 }

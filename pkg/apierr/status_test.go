@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -44,6 +45,8 @@ func TestErrorBodies(t *testing.T) {
 		{"precondition", apierr.New(apierr.Precondition, "DISTRIBUTION_NOT_DISABLED", "disable distributions/E1 before deleting it").With("resource", "distributions/E1")},
 		{"stale", apierr.New(apierr.Stale, "PRECONDITION_FAILED", "the etag is not current: read again").With("etagCurrent", "E9")},
 		{"exhausted", apierr.New(apierr.Exhausted, "TOO_MANY_DISTRIBUTIONS", "200 distributions is the limit").With("limit", "200")},
+		{"exhausted-for-now", apierr.New(apierr.Exhausted, "TOO_MANY_INVALIDATIONS_IN_PROGRESS", "15 wildcards is the limit").
+			With("resource", "distributions/E1").Later(2 * time.Second)},
 		{"unavailable", apierr.New(apierr.Unavailable, apierr.ReasonStoreUnavailable, "the store cannot answer now")},
 		{"internal", errors.New("dial tcp 10.0.0.7:2379: secret")},
 	} {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package config is the config service: it owns distributions and cache policies,
-// and answers whether a change has arrived at the edges. It is stateless: any number
+// Package config is the config service: it owns distributions, cache policies and
+// invalidations, and answers whether a change has arrived at the edges. It is stateless: any number
 // of replicas run side by side, and all agreement between them is an etcd
 // transaction. It never serves viewers and never talks to origins.
 package config
@@ -23,8 +23,10 @@ import (
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	"github.com/seafront-cdn/seafront/services/config/internal/cachepolicy"
+	"github.com/seafront-cdn/seafront/services/config/internal/completion"
 	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
 	"github.com/seafront-cdn/seafront/services/config/internal/distribution"
+	"github.com/seafront-cdn/seafront/services/config/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/config/internal/keygroup"
 	"github.com/seafront-cdn/seafront/services/config/internal/publickey"
 )
@@ -55,6 +57,10 @@ type Config struct {
 	Versions int64
 	// Limits are the other quotas.
 	Limits Limits
+	// InvalidationRetention is how long an invalidation is kept at least; 0 means
+	// DefaultInvalidationRetention. Edges rely on that: one that was away for less than
+	// the default keeps its cache (C8.86).
+	InvalidationRetention time.Duration
 	// Log may be nil: nobody reads it.
 	Log *slog.Logger
 	// Meter gets the service's figures. Nil: nobody does.
@@ -69,6 +75,8 @@ type Service struct {
 	policies      *cachepolicy.Server
 	publicKeys    *publickey.Server
 	keyGroups     *keygroup.Server
+	invalidations *invalidation.Server
+	completions   *completion.Index
 }
 
 // New makes the service. Nothing runs before Run.
@@ -79,6 +87,7 @@ func New(cfg Config) *Service {
 	limits := cfg.Limits.filled()
 	requests := records.NewRequests(cfg.Etcd)
 	index := deployment.New()
+	completions := completion.NewIndex(index.Registered)
 	return &Service{
 		cfg:   cfg,
 		index: index,
@@ -86,9 +95,11 @@ func New(cfg Config) *Service {
 			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Limits: limits.distribution(cfg.BaseDomain),
 			Most: cfg.MaxDistributions, MostStaging: limits.StagingDistributions, Versions: cfg.Versions,
 		}),
-		policies:   cachepolicy.New(cfg.Etcd),
-		publicKeys: publickey.New(cfg.Etcd, requests, limits.PublicKeys),
-		keyGroups:  keygroup.New(cfg.Etcd, requests, limits.KeyGroups, int(limits.PublicKeysPerGroup)),
+		policies:      cachepolicy.New(cfg.Etcd),
+		publicKeys:    publickey.New(cfg.Etcd, requests, limits.PublicKeys),
+		keyGroups:     keygroup.New(cfg.Etcd, requests, limits.KeyGroups, int(limits.PublicKeysPerGroup)),
+		invalidations: invalidations(cfg, limits, requests, completions),
+		completions:   completions,
 	}
 }
 
@@ -98,6 +109,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	configv1.RegisterCachePolicyServiceServer(r, s.policies)
 	configv1.RegisterPublicKeyServiceServer(r, s.publicKeys)
 	configv1.RegisterKeyGroupServiceServer(r, s.keyGroups)
+	configv1.RegisterInvalidationServiceServer(r, s.invalidations)
 }
 
 // Run follows etcd until ctx ends, and returns nil then. It serves while etcd has a
@@ -116,11 +128,19 @@ func (s *Service) Run(ctx context.Context, serving func(bool)) error {
 		return nil
 	})
 	g.Go(func() error {
-		every(ctx, tick, func() { s.index.Tick(time.Now()) })
+		every(ctx, tick, func() {
+			s.index.Tick(time.Now())
+			s.completions.Tick()
+		})
 		return nil
 	})
 	g.Go(func() error {
 		every(ctx, tick, func() { s.beat(ctx, time.Now()) })
+		return nil
+	})
+	g.Go(func() error {
+		latcher := completion.Latcher{KV: s.cfg.Etcd, Index: s.completions, Log: s.cfg.Log}
+		latcher.Run(ctx)
 		return nil
 	})
 	g.Go(func() error { return s.follow(ctx, health.loaded) })
@@ -134,12 +154,13 @@ func (s *Service) follow(ctx context.Context, loaded func()) error {
 		return nil
 	}
 	return mirror.Run(ctx, s.cfg.Etcd, mirror.Config{
-		From: keys.EdgeFrom, To: keys.ConfigTo, EpochKey: keys.Epoch, Keys: s.index.Keys,
+		From: keys.EdgeFrom, To: keys.ConfigTo, EpochKey: keys.Epoch, Keys: s.keys,
 		Failed: func(err error) {
 			s.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "watch of etcd lost", slog.Any("error", err))
 		},
 	}, func(b mirror.Batch) {
 		s.index.Apply(b, time.Now())
+		s.completions.Apply(b)
 		loaded()
 	})
 }

@@ -47,6 +47,7 @@ const (
 // replica is one config server behind real gRPC.
 type replica struct {
 	configv1.DistributionServiceClient
+	configv1.InvalidationServiceClient
 	policies configv1.CachePolicyServiceClient
 	health   healthpb.HealthClient
 	conn     grpc.ClientConnInterface
@@ -88,7 +89,7 @@ func start(t *testing.T, c config.Config) replica {
 		}
 	})
 	return replica{
-		configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), healthpb.NewHealthClient(conn), conn, c.Etcd, stop,
+		configv1.NewDistributionServiceClient(conn), configv1.NewInvalidationServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), healthpb.NewHealthClient(conn), conn, c.Etcd, stop,
 	}
 }
 

@@ -21,6 +21,9 @@ type Limits struct {
 	PublicKeys           int64 `help:"How many public keys there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS"`
 	KeyGroups            int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
 	PublicKeysPerGroup   int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
+
+	InvalidationPaths     int64 `help:"How many paths without a wildcard, and tags, may be in progress of invalidation for one distribution; 0 is 3000." group:"Quotas" env:"SEAFRONT_MAX_INVALIDATION_PATHS"`
+	InvalidationWildcards int64 `help:"How many paths with a wildcard may be in progress of invalidation for one distribution; 0 is 15." group:"Quotas" env:"SEAFRONT_MAX_INVALIDATION_WILDCARDS"`
 }
 
 // The most that a group can be allowed to have: a transaction holds its keys.
@@ -48,6 +51,8 @@ func (l Limits) Validate() error {
 		{"public-keys", l.PublicKeys, 0},
 		{"key-groups", l.KeyGroups, 0},
 		{"public-keys-per-group", l.PublicKeysPerGroup, mostKeysPerGroup},
+		{"invalidation-paths", l.InvalidationPaths, 0},
+		{"invalidation-wildcards", l.InvalidationWildcards, 0},
 	} {
 		if f.n < 0 || f.most > 0 && f.n > f.most {
 			return fmt.Errorf("--max-%s is %d; it must be %s", f.flag, f.n, wanted(f.most))
@@ -69,6 +74,8 @@ func (l Limits) filled() Limits {
 	l.PublicKeys = cmp.Or(l.PublicKeys, 10)                     // C4.39
 	l.KeyGroups = cmp.Or(l.KeyGroups, 10)                       // C4.41
 	l.PublicKeysPerGroup = cmp.Or(l.PublicKeysPerGroup, pki.DefaultKeysPerGroup)
+	l.InvalidationPaths = cmp.Or(l.InvalidationPaths, 3000)       // C4.54
+	l.InvalidationWildcards = cmp.Or(l.InvalidationWildcards, 15) // C4.55
 	return l
 }
 

@@ -67,7 +67,6 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.config.v1.CacheBehavior.grpc_enabled",
 		"seafront.config.v1.CustomErrorResponse.response_code",
 		"seafront.config.v1.CustomErrorResponse.response_page_path",
-		"seafront.config.v1.CreateInvalidationRequest.request_id",
 		"seafront.origin.v1.HttpEndpoint.client_certificate",
 		"seafront.origin.v1.Origin.access_control",
 		"seafront.origin.v1.Origin.custom_headers",

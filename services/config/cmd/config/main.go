@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -41,6 +42,8 @@ type serveCommand struct {
 	MaxDistributions int64         `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
 	Versions         int64         `help:"How many versions of each distribution are kept, the present one included." default:"5" env:"SEAFRONT_VERSIONS"`
 	Limits           config.Limits `embed:"" prefix:"max-"`
+
+	InvalidationRetention time.Duration `help:"How long an invalidation is kept at least. Not below 7 days: an edge that was away for less than that keeps its cache." default:"168h" env:"SEAFRONT_INVALIDATION_RETENTION"`
 }
 
 // Validate is called by the parser.
@@ -50,6 +53,9 @@ func (c *serveCommand) Validate() error {
 	}
 	if c.Versions < 1 || c.Versions > config.MostVersions {
 		return fmt.Errorf("--versions is %d; it must be 1 to %d", c.Versions, config.MostVersions)
+	}
+	if c.InvalidationRetention < config.DefaultInvalidationRetention {
+		return fmt.Errorf("--invalidation-retention is %v; it must be at least %v", c.InvalidationRetention, config.DefaultInvalidationRetention)
 	}
 	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
 		return fmt.Errorf("--base-domain: %w", err)
@@ -66,7 +72,8 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 		}
 		return config.New(config.Config{
 			Etcd: store, Origins: originv1.NewOriginServiceClient(registry), BaseDomain: c.BaseDomain,
-			MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits, Log: t.Log, Meter: t.Meter,
+			MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits,
+			InvalidationRetention: c.InvalidationRetention, Log: t.Log, Meter: t.Meter,
 		}), registry.Close, nil
 	})
 }

@@ -59,6 +59,10 @@ func (s *Server) remove(ctx context.Context, c call, id string, req *configv1.De
 	w.tx.NoneUnder(conditionReferrers, keys.RefsTo(keys.Distributions, id))
 	w.tx.Delete(w.key())
 	w.tx.DeletePrefix(keys.VersionsOf(id))
+	// Without it its invalidations have no use, and their caller references are free (C8.50).
+	for _, prefix := range []string{keys.InvalidationsOf(id), keys.InvalidationReferencesOf(id), keys.CompletionsOf(id)} {
+		w.tx.DeletePrefix(prefix)
+	}
 	w.aliases(old.d.GetConfig().GetAliases(), nil)
 	w.release(targets(old.d), nil)
 	label, _, _ := strings.Cut(old.d.GetDomainName(), ".")

@@ -33,8 +33,10 @@ type CreateInvalidationRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// The invalidation: caller_reference, paths and tags. Required.
 	Invalidation *Invalidation `protobuf:"bytes,2,opt,name=invalidation,proto3" json:"invalidation,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION. caller_reference does the same here.
+	// Idempotency key, a UUID: the same request again within 24 hours returns what the
+	// first one made; another request with the same key fails with INVALID_ARGUMENT
+	// (REQUEST_ID_REUSED). Optional; caller_reference does the same, for as long as the
+	// invalidation exists.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and writes nothing. The answer is the invalidation as it
 	// would be, without a name, or the one that an earlier call with this
