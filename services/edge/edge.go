@@ -26,6 +26,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 	"github.com/seafront-cdn/seafront/services/edge/internal/debug"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 	"github.com/seafront-cdn/seafront/services/edge/internal/pipeline"
@@ -97,14 +98,15 @@ func (e *Edge) wire() error {
 	if err != nil {
 		return err
 	}
-	objects := store.Open(cfg.CacheBytes)
+	ended := invalidation.New(invalidation.NewEra(), 0)
+	objects := store.Open(cfg.CacheBytes, ended)
 	origins := origin.NewClient(origin.Config{
 		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
 		Resolver: cfg.resolver(),
 	})
 	e.closers = append(e.closers, func() error { origins.Close(); return nil })
 	answers, err := pipeline.New(pipeline.Config{
-		Snapshots: e.follower, Store: objects, Origins: origins, Brand: words, Pop: cfg.Pop,
+		Snapshots: e.follower, Store: objects, Invalidations: ended, Origins: origins, Brand: words, Pop: cfg.Pop,
 		PublicHTTPSPort: e.publicHTTPSPort(), MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes,
 		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: requestTracer(t), Meter: t.Meter,
 	})

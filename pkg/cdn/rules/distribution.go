@@ -23,6 +23,7 @@ import (
 const (
 	maxConfig     = 256 << 10 // bytes (C2.10)
 	maxRootObject = 255       // characters (C2.13)
+	maxTagHeader  = 256       // characters (C2.35)
 	maxTTL        = 100 * 365 * 24 * time.Hour
 )
 
@@ -86,6 +87,7 @@ func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
 	}
 	f.aliases("config.aliases", c.GetAliases(), l)
 	f.wrap("config.default_root_object", ReasonInvalidRootObject, checkRootObject(c.GetDefaultRootObject()))
+	f.wrap("config.cache_tag_header", ReasonInvalid, checkTagHeader(c.GetCacheTagHeader()))
 	f.origins("config.origins", c, l)
 	f.behaviors(c, l)
 	f.errorResponses("config.custom_error_responses", c.GetCustomErrorResponses())
@@ -108,6 +110,17 @@ func (f *findings) aliases(field string, aliases []string, l Limits) {
 		}
 		seen[a] = i
 	}
+}
+
+// checkTagHeader checks C2.35.
+func checkTagHeader(name string) error {
+	switch {
+	case len(name) > maxTagHeader:
+		return fmt.Errorf("is %d characters long; want at most %d", len(name), maxTagHeader)
+	case !only(name, upper+lower+digits+"!#$%&'*+-.^_`|~"):
+		return fmt.Errorf("is %.100q, which is no name of a header (RFC 9110 section 5.6.2)", name)
+	}
+	return nil
 }
 
 // checkRootObject checks C2.13 and C2.348.

@@ -225,6 +225,22 @@ func TestDefaultRootObject(t *testing.T) {
 	}
 }
 
+func TestCacheTagHeader(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"": true, "Cache-Tag": true, "x_!#$%&'*+.^|~`1": true, strings.Repeat("a", 256): true,
+		strings.Repeat("a", 257): false, "Cache Tag": false, "Cache-Tag:": false, "Täg": false, "a,b": false, "a\n": false,
+	} {
+		var want []string
+		if !ok {
+			want = []string{"config.cache_tag_header INVALID_ARGUMENT"}
+		}
+		got := check(func(d *configv1.Distribution) { d.Config.CacheTagHeader = value })
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("C2.35: %q (-want +got)\n%s", value, diff)
+		}
+	}
+}
+
 func TestLoops(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -52,7 +52,6 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.config.v1.DistributionConfig.geo_restriction",
 		"seafront.config.v1.DistributionConfig.web_acl",
 		"seafront.config.v1.DistributionConfig.continuous_deployment_policy",
-		"seafront.config.v1.DistributionConfig.cache_tag_header",
 		"seafront.config.v1.Origin.custom_headers",
 		"seafront.config.v1.Origin.origin_access_control",
 		"seafront.config.v1.Origin.shield",

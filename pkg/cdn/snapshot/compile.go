@@ -96,6 +96,8 @@ func compileDistribution(id string, revision int64, d *configv1.Distribution) (*
 		Enabled:  c.GetEnabled(),
 		HTTP2:    c.GetHttpVersion() == configv1.HttpVersion_HTTP_VERSION_HTTP2,
 		ErrorTTL: errorTTL(c.GetCustomErrorResponses()),
+
+		CacheTagHeader: c.GetCacheTagHeader(),
 	}
 	if root := c.GetDefaultRootObject(); root != "" {
 		out.RootObject = "/" + root // D12.1

@@ -22,6 +22,9 @@ type Distribution struct {
 	RootObject string
 	// HTTP2 says whether viewers may use HTTP/2 (D1.1).
 	HTTP2 bool
+	// CacheTagHeader is the response header that holds an object's cache tags; empty:
+	// there are none (C2.35).
+	CacheTagHeader string
 	// ErrorTTL is the error caching minimum TTL by status (D18.3); statuses that
 	// are not in it have DefaultErrorTTL.
 	ErrorTTL map[int]time.Duration

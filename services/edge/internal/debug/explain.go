@@ -80,7 +80,11 @@ type object struct {
 	LifetimeSeconds float64 `json:"lifetime_seconds"`
 	Fresh           bool    `json:"fresh"`
 	HitForMiss      bool    `json:"hit_for_miss"`
-	Revision        int64   `json:"revision"` // in service when it was asked for
+	// Revision is how far the edge had come when it was asked for, or when it was last
+	// held against an invalidation; Dead says that one has ended it since.
+	Revision int64    `json:"revision"`
+	Dead     bool     `json:"dead"`
+	Tags     []string `json:"tags,omitempty"`
 }
 
 // explain takes the steps match, key and lookup without a request.
@@ -123,18 +127,18 @@ func explain(s *snapshot.Snapshot, objects *store.Store, q question, now time.Ti
 		out.KeyHeaders = append(out.KeyHeaders, f.Name+": "+f.Value)
 	}
 	for _, class := range forward.Encoding.Candidates() {
-		if o, ok := objects.Get(key.WithEncoding(class)); ok {
-			out.Stored = append(out.Stored, describe(o, now))
+		if o, ok := objects.Peek(key.WithEncoding(class)); ok {
+			out.Stored = append(out.Stored, describe(o, !objects.Alive(o), now))
 		}
 	}
 	return out
 }
 
-func describe(o *store.Object, now time.Time) object {
+func describe(o *store.Object, dead bool, now time.Time) object {
 	age := httpcache.Age(o.InitialAge, o.ResponseTime, now)
 	return object{
 		Status: o.Status, Bytes: o.Size, ETag: o.Header.Get("ETag"),
 		AgeSeconds: age.Seconds(), LifetimeSeconds: o.Lifetime.Seconds(), Fresh: age < o.Lifetime,
-		HitForMiss: o.HitForMiss, Revision: o.Revision,
+		HitForMiss: o.HitForMiss, Revision: o.Stamp.Moment().Revision, Dead: dead, Tags: o.Tags,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
 
@@ -39,7 +40,7 @@ func TestAsk(t *testing.T) {
 
 func FuzzExplain(f *testing.F) {
 	f.Add("http://d1.cdn.test/a?b", "GET", "Accept-Encoding: gzip")
-	objects := store.Open(1 << 20)
+	objects := store.Open(1<<20, invalidation.New(1, 0))
 	f.Fuzz(func(t *testing.T, address, method, header string) {
 		q, err := ask(url.Values{"url": {address}, "method": {method}, "header": {header}})
 		if err != nil {

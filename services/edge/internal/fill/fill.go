@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // Fill is one origin response on its way to readers. Its methods are for the Run
@@ -18,6 +19,7 @@ import (
 type Fill[H any] struct {
 	group   *Group[H]
 	key     cachekey.Key // of a fill that can be joined
+	began   invalidation.Moment
 	cancel  context.CancelCauseFunc
 	headed  chan struct{} // closed when there is a head, or will be none
 	drained chan struct{} // holds one token: a reader has moved or left

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,7 +75,7 @@ func pour(b Body, body io.Reader) Run[string] {
 
 func join(t *testing.T, g *Group[string], run Run[string]) *Reader[string] {
 	t.Helper()
-	r, err := g.Join(t.Context(), "key", run)
+	r, err := g.Join(t.Context(), Place{Key: "key"}, run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -437,7 +439,58 @@ func TestLongerThanAnnounced(t *testing.T) {
 		t.Errorf("D17.12: got %d bytes, %v", len(got), err)
 	}
 	g.Close()
-	if _, err := g.Join(t.Context(), "key", nil); !errors.Is(err, ErrClosed) {
+	if _, err := g.Join(t.Context(), Place{Key: "key"}, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Join after Close: %v", err)
 	}
+}
+
+func TestFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup[string](Config{})
+		at := func(began, fence int64) Place {
+			return Place{Key: "key", Began: invalidation.Moment{Era: 1, Revision: began}, Fence: invalidation.Moment{Era: 1, Revision: fence}}
+		}
+		var bodies []*gated
+		place := func(p Place) (*Reader[string], bool) {
+			body := &gated{gate: make(chan byte)}
+			r, err := g.Join(t.Context(), p, pour(Body{Size: -1, Shared: true, Keep: 100}, body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Leader() {
+				bodies = append(bodies, body)
+			}
+			return r, r.Leader()
+		}
+		old, _ := place(at(5, 0))
+		joined, leads := place(at(9, 5))
+		if leads {
+			t.Error("D14.8: not joined although nothing is in between")
+		}
+		young, leads := place(at(10, 10))
+		if !leads {
+			t.Error("D25.15: joined a fill from below the fence")
+		}
+		again, leads := place(at(11, 10))
+		if leads {
+			t.Error("D14.8: the fill from above the fence is not joined")
+		}
+		p := at(11, 0)
+		p.Began.Era, p.Fence.Era = 2, 2
+		other, leads := place(p)
+		if !leads {
+			t.Error("C8.88: joined a fill of another era")
+		}
+		synctest.Wait()
+		for i, b := range bodies {
+			b.gate <- byte(i)
+			close(b.gate)
+		}
+		for r, want := range map[*Reader[string]]byte{old: 0, joined: 0, young: 1, again: 1, other: 2} {
+			if got, err := drain(t.Context(), r); err != nil || len(got) != 1 || got[0] != want {
+				t.Errorf("read %v, %v; want %v", got, err, want)
+			}
+		}
+		g.Close()
+	})
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // Defaults of Config.
@@ -100,20 +101,30 @@ func NewGroup[H any](cfg Config) *Group[H] {
 	}
 }
 
-// Join returns a reader of the fill of key; the first one starts it with run and is
-// its leader. It fails with ErrFull or ErrClosed. The reader has to be closed.
-func (g *Group[H]) Join(ctx context.Context, key cachekey.Key, run Run[H]) (*Reader[H], error) {
+// Place says which fills a request may join.
+type Place struct {
+	Key cachekey.Key
+	// Began is the moment of the fill, if the request begins one; Fence is the one that
+	// a fill must have begun at, or later, for the request to join it (D25.15).
+	Began, Fence invalidation.Moment
+}
+
+// Join returns a reader of the fill at that place; the first one starts it with run and
+// is its leader. A fill that began below the fence goes on for those who wait for it,
+// and a new one takes its place. It fails with ErrFull or ErrClosed. The reader has to
+// be closed.
+func (g *Group[H]) Join(ctx context.Context, at Place, run Run[H]) (*Reader[H], error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if f, ok := g.open[key]; ok {
+	if f, ok := g.open[at.Key]; ok && f.began.Reaches(at.Fence) {
 		return f.reader(false), nil
 	}
 	f, err := g.start(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	f.key = key
-	g.open[key] = f
+	f.key, f.began = at.Key, at.Began
+	g.open[at.Key] = f
 	return f.reader(true), nil
 }
 

@@ -144,7 +144,7 @@ func TestStress(t *testing.T) {
 				run, key := answers(t, random.Uint64()), cachekey.Key(rune('a'+random.IntN(4)))
 				alone, own := random.IntN(5) == 0, rand.New(rand.NewPCG(random.Uint64(), 3))
 				wg.Go(func() {
-					place := func() (*Reader[int64], error) { return g.Join(t.Context(), key, run) }
+					place := func() (*Reader[int64], error) { return g.Join(t.Context(), Place{Key: key}, run) }
 					if alone {
 						place = func() (*Reader[int64], error) { return g.Alone(t.Context(), run) }
 					}

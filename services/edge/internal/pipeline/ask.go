@@ -25,6 +25,9 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 	if !q.apart && p.meanwhile(f, &q) {
 		return nil
 	}
+	if q.object != nil && !p.Store.Alive(q.object) {
+		q.object = nil // D25.14: no condition by it, and no falling back on it
+	}
 	req, validating := q.withValidators()
 	ctx, span := p.startOrigin(ctx, &q, &req, validating)
 	defer span.End()
@@ -86,7 +89,7 @@ func (q *question) accept(res *origin.Response, validating bool) error {
 // mayFallBack says whether there is an object to serve when the origin fails.
 func (p *Pipeline) mayFallBack(q *question) bool {
 	p.recall(q)
-	return mayServeStale(q.object, p.Now())
+	return p.mayServeStale(q.object, p.Now())
 }
 
 // pour gives an answer to the readers as it comes and stores it when it is whole

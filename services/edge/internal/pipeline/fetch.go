@@ -44,7 +44,8 @@ type served struct {
 }
 
 // fetch asks: what does the origin say? Requests for one key that may share an answer
-// wait for the same fill (D14.8); the others have one each.
+// wait for the same fill (D14.8), unless that began before an invalidation of what they
+// ask for (D25.15); the others have one each.
 func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 	o, ok := x.config.Origin(&x.behavior.Origin)
 	if !ok {
@@ -72,7 +73,8 @@ func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 func (p *Pipeline) await(ctx context.Context, x *visit, q *question) (*served, error) {
 	if !x.apart {
 		a, err := p.waitFor(ctx, x, patience(q.request.Origin), func() (*fill.Reader[*served], error) {
-			return p.fills.Join(ctx, q.fillKey(), q.run(p))
+			key := q.fillKey()
+			return p.fills.Join(ctx, fill.Place{Key: key, Began: q.began, Fence: p.Invalidations.Fence(key)}, q.run(p))
 		})
 		if !inVain(err) {
 			return a, err
@@ -155,7 +157,7 @@ func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error) bool {
 	case ctx.Err() != nil:
 		x.left = true
 		return x.refuse(503, "The request was cancelled.")
-	case mayServeStale(x.object, now):
+	case p.mayServeStale(x.object, now):
 		return x.stored(x.object, now, ResultHit)
 	case errors.Is(err, fill.ErrFull):
 		x.refuse(503, "The edge has too many requests under way.")
@@ -169,7 +171,12 @@ func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error) bool {
 }
 
 // mayServeStale says whether an object may be used when the origin fails (D13.8,
-// D13.21, D13.23).
-func mayServeStale(o *store.Object, now time.Time) bool {
+// D13.21, D13.23): not if it has been invalidated meanwhile (D25.14).
+func (p *Pipeline) mayServeStale(o *store.Object, now time.Time) bool {
+	return mayOutlive(o, now) && p.Store.Alive(o)
+}
+
+// mayOutlive is mayServeStale for an object that is not invalidated.
+func mayOutlive(o *store.Object, now time.Time) bool {
 	return o != nil && !o.NoStaleOnError && httpcache.State(spanOf(o), now) != httpcache.Dead
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
 
-// lookup asks: do we have it, and may we use it?
+// lookup asks: do we have it, and may we use it? What was invalidated is not there: the
+// store has held its stamp against the newest invalidation (D25.14).
 func (p *Pipeline) lookup(_ context.Context, x *visit) bool {
 	if x.rules.Disabled() {
 		x.outcome, x.apart = Bypass, true // D13.3, D14.9

@@ -30,6 +30,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
@@ -40,13 +41,15 @@ const (
 	DefaultMaxURLBytes    = 8192  // D4.5
 )
 
-// Config is what a Pipeline needs. Snapshots, Store, Origins and Brand are required.
+// Config is what a Pipeline needs. Snapshots, Store, Invalidations, Origins and Brand
+// are required.
 type Config struct {
 	// Snapshots gives the configuration in service; Current is called once for each
 	// request and never returns nil.
 	Snapshots interface{ Current() *snapshot.Snapshot }
-	// Store keeps the answers.
-	Store *store.Store
+	// Store keeps the answers; what Invalidations ends it does not give out.
+	Store         *store.Store
+	Invalidations *invalidation.Table
 	// Origins asks origins; *origin.Client is one.
 	Origins fetcher
 	// Brand holds the words by which the edge shows itself.
@@ -99,8 +102,8 @@ type Pipeline struct {
 
 // New returns a Pipeline. It starts nothing.
 func New(cfg Config) (*Pipeline, error) {
-	if cfg.Snapshots == nil || cfg.Store == nil || cfg.Origins == nil || cfg.Brand.Name == "" {
-		return nil, errors.New("pipeline: snapshots, store, origins and brand are required")
+	if cfg.Snapshots == nil || cfg.Store == nil || cfg.Invalidations == nil || cfg.Origins == nil || cfg.Brand.Name == "" {
+		return nil, errors.New("pipeline: snapshots, store, invalidations, origins and brand are required")
 	}
 	cfg.PublicHTTPSPort = cmp.Or(cfg.PublicHTTPSPort, 443)
 	if cfg.Log == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
@@ -20,11 +21,15 @@ import (
 // question is what a fill asks an origin. It holds all that the fill needs, because
 // the fill may outlive the request that began it. It is not changed once it is asked.
 type question struct {
-	request  origin.Request
-	name     cachekey.Key
-	class    cachekey.Class
-	rules    httpcache.Policy
-	revision int64 // of the configuration that the request began with
+	request origin.Request
+	name    cachekey.Key
+	class   cachekey.Class
+	rules   httpcache.Policy
+	// began is how far the edge had come with the configuration that the request is made
+	// by. Whatever it brings bears this, however often the origin has to be asked.
+	began invalidation.Moment
+	// tags is the name of the response header that holds the cache tags; empty for none.
+	tags string
 	// object is the stale object to validate, or to fall back on.
 	object *store.Object
 	// apart: nobody else waits for the answer.
@@ -43,7 +48,8 @@ func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
 	}
 	q := &question{
 		request: origin.Request{Origin: o, ViewerScheme: x.req.Scheme, Method: x.req.Method, Target: target},
-		name:    x.name, class: x.forward.Encoding, rules: x.rules, revision: x.config.Revision,
+		name:    x.name, class: x.forward.Encoding, rules: x.rules,
+		began: invalidation.Moment{Era: x.era, Revision: x.config.Revision}, tags: x.distribution.CacheTagHeader,
 		object: x.object, apart: x.apart, traced: x.span != nil,
 	}
 	h := make(header.Fields, 0, len(x.forward.Header)+12)

@@ -25,6 +25,7 @@ type limits struct{ header, url int }
 // is too long (D4.5, D4.6), has a target with bytes that no target has (D4.12), or
 // names no host (D2.6).
 func (p *Pipeline) receive(_ context.Context, x *visit) bool {
+	x.era = p.Invalidations.Era()
 	x.config = p.Snapshots.Current()
 	r := x.req
 	x.path, x.query, _ = strings.Cut(r.Target, "?")

@@ -13,6 +13,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
@@ -32,8 +33,16 @@ func (q *question) objectOf(res *origin.Response, a httpcache.Assessment, h head
 		RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
 		InitialAge: a.InitialAge, Lifetime: a.Lifetime, Retain: a.Retain,
 		NoStaleOnError: a.NoStaleOnError, NoCondition: a.NoCondition, Unshared: !a.Shareable,
-		Revision: q.revision,
+		Stamp: q.began.Stamp(), Tags: q.tagsIn(res.Header),
 	}
+}
+
+// tagsIn returns the cache tags that an origin gave an answer (D17.16).
+func (q *question) tagsIn(h header.Fields) []string {
+	if q.tags == "" {
+		return nil
+	}
+	return invalidation.ParseTags(h.Values(q.tags)...)
 }
 
 // keep stores a whole answer; what it was asked about is replaced (D14.7, D13.22).
@@ -70,7 +79,7 @@ func stays(now, next *store.Object, at time.Time) bool {
 	case next.HitForMiss:
 		return fresh
 	case next.Status >= 500:
-		return fresh || mayServeStale(now, at)
+		return fresh || mayOutlive(now, at)
 	default:
 		return fresh && now.ResponseTime.After(next.ResponseTime)
 	}
@@ -104,12 +113,14 @@ func (p *Pipeline) forget(q *question, status int, shared bool) {
 	}
 	p.offer(&store.Object{
 		Key: q.fillKey(), HitForMiss: true, ResponseTime: p.Now(), Lifetime: lifetime, Retain: lifetime,
-		Revision: q.revision,
+		Stamp: q.began.Stamp(),
 	})
 }
 
 // refreshed is a 304 to our own condition: the stored object with the header of the
-// answer and a new lifetime (D14.6).
+// answer and a new lifetime (D14.6). Its stamp is that of the request: the origin has
+// said then that this is what it has, and an invalidation since ends the object as
+// it would have ended a new one.
 func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext) {
 	p.complete(q, res)
 	old := q.object
@@ -122,7 +133,10 @@ func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Res
 	next.RequestTime, next.ResponseTime = res.RequestTime, res.ResponseTime
 	next.InitialAge, next.Lifetime, next.Retain = a.InitialAge, a.Lifetime, a.Retain
 	next.NoStaleOnError, next.NoCondition, next.Unshared = a.NoStaleOnError, a.NoCondition, !a.Shareable
-	next.RetryAfter, next.Revision = time.Time{}, q.revision
+	next.RetryAfter, next.Stamp = time.Time{}, q.began.Stamp()
+	if q.tags != "" && res.Header.Has(q.tags) {
+		next.Tags = q.tagsIn(res.Header)
+	}
 	if a.Storable {
 		p.Store.Replace(old, &next)
 	} else {
@@ -163,7 +177,7 @@ func (p *Pipeline) failed(
 	now := p.Now()
 	status := e.Status()
 	a := &served{attempts: e.Attempts, failure: e.Kind.String(), span: from}
-	if status >= 502 && mayServeStale(q.object, now) {
+	if status >= 502 && p.mayServeStale(q.object, now) {
 		p.fallBack(f, q, a, status)
 		return nil
 	}
@@ -179,7 +193,7 @@ func (p *Pipeline) failed(
 	if judged.Storable && status >= 502 && e.Kind != origin.Overloaded {
 		p.offer(&store.Object{
 			Key: q.fillKey(), Status: status, Made: a.made, RequestTime: now, ResponseTime: now,
-			Lifetime: judged.Lifetime, Retain: judged.Retain, NoStaleOnError: true, Revision: q.revision,
+			Lifetime: judged.Lifetime, Retain: judged.Retain, NoStaleOnError: true, Stamp: q.began.Stamp(),
 		})
 	}
 	f.Begin(a, fill.Body{Shared: true}) // D14.12

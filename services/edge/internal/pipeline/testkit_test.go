@@ -27,6 +27,7 @@ import (
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
@@ -276,8 +277,9 @@ func newEdge(t testing.TB, o options) *edge {
 	}
 	e := &edge{t: t, origin: &fakeOrigin{}, config: &fixed{now: snapshotOf(t, o.site, o.policy, o.more...)}, log: &bytes.Buffer{}}
 	e.origin.says(text(200, "body"))
+	ended := invalidation.New(1, 0)
 	cfg := Config{
-		Snapshots: e.config, Store: store.Open(o.bytes), Origins: e.origin, Brand: brand.Seafront(), Pop: "TST1",
+		Snapshots: e.config, Store: store.Open(o.bytes, ended), Invalidations: ended, Origins: e.origin, Brand: brand.Seafront(), Pop: "TST1",
 		Log: slog.New(slog.NewJSONHandler(&synced{w: e.log}, nil)), Tracer: o.tracer, Meter: o.meter,
 	}
 	if o.origins != nil {

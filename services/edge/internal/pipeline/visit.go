@@ -99,6 +99,7 @@ type visit struct {
 	id      string     // of the request, for viewer, origin and log (D22.4)
 	span    trace.Span // nil unless sampled
 
+	era    uint64             // of the cache, loaded before config
 	config *snapshot.Snapshot // the only load in this request
 	// header is the viewer's without the fields between two hops (D15.8).
 	header header.Fields

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // Object is one stored response. It is immutable once it is in the store;
@@ -53,15 +54,20 @@ type Object struct {
 	// RetryAfter: a failed refresh is not tried again before (D13.21).
 	RetryAfter time.Time
 
-	// Revision is the configuration revision that the edge served when the origin
-	// request began.
-	Revision int64
+	// Tags are the cache tags of the answer, in lower case (D17.16).
+	Tags []string
+	// Stamp is how far the edge had come when the origin request began that brought
+	// the body, or last confirmed it (design 3.5).
+	Stamp *invalidation.Stamp
 }
 
 // Cost is the number of bytes that the object counts for: its body, its header
 // and a share for bookkeeping.
 func (o *Object) Cost() int64 {
 	n := int64(len(o.Key)) + objectOverhead + o.Size
+	for _, tag := range o.Tags {
+		n += int64(len(tag)) + fieldOverhead/2
+	}
 	for i := range o.Header {
 		n += int64(len(o.Header[i].Name)+len(o.Header[i].Value)) + fieldOverhead
 	}
@@ -69,6 +75,6 @@ func (o *Object) Cost() int64 {
 }
 
 const (
-	objectOverhead = 512 // Object, map entry and slice headers, measured roughly
+	objectOverhead = 560 // Object, stamp, map entry and slice headers, measured roughly
 	fieldOverhead  = 32  // two string headers
 )

@@ -4,8 +4,10 @@
 // stay is decided by how often and how recently they were asked for.
 //
 // It promises: an object is visible to all once Put has returned; one object takes
-// at most an eighth of the limit; objects never change. It does not judge freshness,
-// and it may drop any object at any moment. It starts no goroutine.
+// at most an eighth of the limit; objects never change, but for their stamps; what an
+// invalidation has ended is neither given out nor taken in (D25.14, D25.15). It does
+// not judge freshness, and it may drop any object at any moment. It starts no
+// goroutine.
 package store
 
 import (
@@ -15,6 +17,7 @@ import (
 	"github.com/maypok86/otter/v2/stats"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // share of the limit that one object may take at most: with fewer than eight
@@ -25,14 +28,15 @@ const share = 8
 type Store struct {
 	objects *otter.Cache[cachekey.Key, *Object]
 	limit   int64
+	ended   *invalidation.Table
 }
 
 // Open returns an empty store of that many bytes, counted as Object.Cost. Below a
-// few thousand it holds next to nothing.
-func Open(limit int64) *Store {
+// few thousand it holds next to nothing. Which objects are dead, ended says.
+func Open(limit int64, ended *invalidation.Table) *Store {
 	limit = max(limit, 1)
 	return &Store{
-		limit: limit,
+		limit: limit, ended: ended,
 		objects: otter.Must(&otter.Options[cachekey.Key, *Object]{
 			MaximumWeight: uint64(limit),
 			Weigher:       func(_ cachekey.Key, o *Object) uint32 { return uint32(o.Cost()) },
@@ -48,15 +52,52 @@ func Open(limit int64) *Store {
 // MaxObject is the largest Object.Cost that Put takes.
 func (s *Store) MaxObject() int64 { return min(s.limit/share, math.MaxUint32) }
 
-// Get returns the object of that key.
+// Get returns the object of that key. One that is found dead is counted and removed.
 func (s *Store) Get(key cachekey.Key) (*Object, bool) {
-	return s.objects.GetIfPresent(key)
+	o, ok := s.objects.GetIfPresent(key)
+	if !ok || !s.lives(o) {
+		return nil, false
+	}
+	return o, true
 }
 
-// Put makes o the object of its key and says whether it could: one that costs more
-// than MaxObject is not kept, and what was stored before is gone.
+// Peek returns the object of that key, be it dead, and counts nothing.
+func (s *Store) Peek(key cachekey.Key) (*Object, bool) {
+	e, ok := s.objects.GetEntryQuietly(key)
+	return e.Value, ok
+}
+
+// Alive says whether an object that Get has returned may still be used: it may have
+// been invalidated meanwhile.
+func (s *Store) Alive(o *Object) bool {
+	_, dead := s.ended.Dead(o.Key, o.Stamp, o.Tags)
+	return !dead
+}
+
+// lives is Alive for an object that is stored.
+func (s *Store) lives(o *Object) bool {
+	by, dead := s.ended.Dead(o.Key, o.Stamp, o.Tags)
+	if dead && s.remove(o) {
+		by.Met() // by one of those who meet it at the same time
+	}
+	return !dead
+}
+
+// remove removes o unless something else has taken its place, and says whether it did.
+func (s *Store) remove(o *Object) (removed bool) {
+	s.objects.ComputeIfPresent(o.Key, func(now *Object) (*Object, otter.ComputeOp) {
+		if removed = now == o; removed {
+			return nil, otter.InvalidateOp
+		}
+		return now, otter.CancelOp
+	})
+	return removed
+}
+
+// Put makes o the object of its key and says whether it could: one that is dead or
+// costs more than MaxObject is not kept, and what was stored before is gone.
 func (s *Store) Put(o *Object) bool {
-	if o.Cost() > s.MaxObject() {
+	if o.Cost() > s.MaxObject() || !s.fits(o) {
 		s.Delete(o.Key)
 		return false
 	}
@@ -64,12 +105,25 @@ func (s *Store) Put(o *Object) bool {
 	return true
 }
 
+// fits says whether a new object is alive.
+func (s *Store) fits(o *Object) bool {
+	alive := s.Alive(o)
+	if !alive {
+		s.ended.Refused() // D25.15
+	}
+	return alive
+}
+
 // Offer is Put unless what has the place says, in stays, that it stays: stays is
-// called with it, under a lock, so that nothing comes in between.
+// called with it, under a lock, so that nothing comes in between. What is dead is not
+// asked. An o that is dead leaves what is there.
 func (s *Store) Offer(o *Object, stays func(now *Object) bool) {
+	if !s.fits(o) {
+		return
+	}
 	s.objects.Compute(o.Key, func(now *Object, found bool) (*Object, otter.ComputeOp) {
 		switch {
-		case found && stays(now):
+		case found && s.Alive(now) && stays(now):
 			return now, otter.CancelOp
 		case o.Cost() <= s.MaxObject():
 			return o, otter.WriteOp
@@ -83,8 +137,11 @@ func (s *Store) Offer(o *Object, stays func(now *Object) bool) {
 
 // Replace puts next in the place of old, which has the same key, unless something
 // else has taken that place meanwhile: the outcome of asking about old must not
-// push a newer answer out. A nil next removes old.
+// push a newer answer out. A nil next removes old, and so does one that is dead.
 func (s *Store) Replace(old, next *Object) {
+	if next != nil && !s.fits(next) {
+		next = nil
+	}
 	s.objects.ComputeIfPresent(old.Key, func(now *Object) (*Object, otter.ComputeOp) {
 		switch {
 		case now != old:

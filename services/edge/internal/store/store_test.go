@@ -3,23 +3,35 @@
 package store
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// open opens a store for a table of an era in which nothing is invalidated.
+func open(limit int64) *Store { return Open(limit, invalidation.New(era, 0)) }
+
+const era = 7
+
+var began = invalidation.Moment{Era: era, Revision: 1}
+
 func object(key string, size int) *Object {
-	return &Object{Key: cachekey.Key(key), Body: [][]byte{make([]byte, size)}, Size: int64(size)}
+	return &Object{Key: cachekey.Key(key), Body: [][]byte{make([]byte, size)}, Size: int64(size), Stamp: began.Stamp()}
 }
 
 func TestPutGetDelete(t *testing.T) {
-	s := Open(1 << 20)
+	s := open(1 << 20)
 	o := object("a", 100)
 	if !s.Put(o) {
 		t.Fatal("not stored")
@@ -37,7 +49,7 @@ func TestPutGetDelete(t *testing.T) {
 }
 
 func TestOneObjectTakesAnEighth(t *testing.T) {
-	s := Open(1 << 20)
+	s := open(1 << 20)
 	s.Put(object("a", 1))
 	if s.Put(object("a", 1<<17)) {
 		t.Error("took more than an eighth")
@@ -51,7 +63,7 @@ func TestOneObjectTakesAnEighth(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	s := Open(1 << 20)
+	s := open(1 << 20)
 	first, second, third := object("a", 1), object("a", 2), object("a", 3)
 	s.Put(first)
 	s.Replace(first, second)
@@ -75,7 +87,7 @@ func TestReplace(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	const limit = 1 << 20
-	s := Open(limit)
+	s := open(limit)
 	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {
@@ -93,12 +105,12 @@ func TestLimit(t *testing.T) {
 }
 
 func TestOffer(t *testing.T) {
-	s := Open(1 << 16)
+	s := open(1 << 16)
 	var asked *Object
 	stays := func(answer bool) func(*Object) bool {
 		return func(now *Object) bool { asked = now; return answer }
 	}
-	first, second := &Object{Key: "k"}, &Object{Key: "k"}
+	first, second := &Object{Key: "k", Stamp: began.Stamp()}, &Object{Key: "k", Stamp: began.Stamp()}
 	s.Offer(first, stays(true))
 	if got, _ := s.Get("k"); got != first || asked != nil {
 		t.Error("a free place is not taken")
@@ -111,12 +123,116 @@ func TestOffer(t *testing.T) {
 	if got, _ := s.Get("k"); got != second {
 		t.Error("what need not stay is still there")
 	}
-	s.Offer(&Object{Key: "k", Size: s.MaxObject()}, stays(false))
+	s.Offer(&Object{Key: "k", Size: s.MaxObject(), Stamp: began.Stamp()}, stays(false))
 	if _, ok := s.Get("k"); ok {
 		t.Error("an object that is too large leaves the one that it replaces")
 	}
-	s.Offer(&Object{Key: "other", Size: s.MaxObject()}, stays(false))
+	s.Offer(&Object{Key: "other", Size: s.MaxObject(), Stamp: began.Stamp()}, stays(false))
 	if s.Stats().Objects != 0 {
 		t.Error("an object that is too large is kept")
 	}
+}
+
+func TestDeadObjects(t *testing.T) {
+	ended := invalidation.New(era, 0)
+	s := Open(1<<20, ended)
+	end := func(id string, revision int64, path string) {
+		ended.Apply([]invalidation.Order{{Distribution: "D", ID: id, Revision: revision, Paths: []string{path}}})
+	}
+	stored := func(path string, revision int64) *Object {
+		return &Object{Key: keyOf(path), Stamp: invalidation.Moment{Era: era, Revision: revision}.Stamp()}
+	}
+	a, b := stored("/a", 1), stored("/b", 1)
+	s.Put(a)
+	s.Put(b)
+	end("I", 10, "/a")
+	if o, ok := s.Peek(a.Key); !ok || o != a || s.Alive(a) || !s.Alive(b) {
+		t.Error("before anybody has met the dead object")
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, ok := s.Get(a.Key); ok {
+				t.Error("D25.14: a dead object is given out")
+			}
+		})
+	}
+	wg.Wait()
+	if c := ended.Counts(); len(c) != 1 || c[0] != (invalidation.Ended{Distribution: "D", ID: "I", Objects: 1}) {
+		t.Errorf("counts %v of one object that eight have met", c)
+	}
+	if s.Put(stored("/a", 9)) {
+		t.Error("D25.15: taken in by Put")
+	}
+	s.Offer(stored("/a", 9), func(*Object) bool { return false })
+	if _, ok := s.Peek(a.Key); ok {
+		t.Error("D25.15: taken in by Offer")
+	}
+	live := stored("/a", 10)
+	s.Put(live)
+	s.Offer(stored("/a", 9), func(*Object) bool { return false })
+	if o, _ := s.Get(a.Key); o != live {
+		t.Error("a dead object has taken the place of a live one")
+	}
+	s.Replace(live, stored("/a", 9))
+	if _, ok := s.Peek(a.Key); ok {
+		t.Error("D25.15: taken in by Replace")
+	}
+	s.Put(b)
+	end("J", 20, "/b")
+	next := stored("/b", 20)
+	s.Offer(next, func(*Object) bool { t.Error("a dead object is asked whether it stays"); return true })
+	if o, _ := s.Get(b.Key); o != next {
+		t.Error("a dead object keeps its place")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	ended := invalidation.New(era, 0)
+	s := Open(1<<20, ended)
+	for i := range 100 {
+		s.Put(&Object{Key: keyOf(fmt.Sprint("/", i%10, "/", i)), Stamp: began.Stamp()})
+	}
+	ended.Apply([]invalidation.Order{{Distribution: "D", ID: "I", Revision: 10, Paths: []string{"/3/*"}}})
+	if floor := s.Sweep(); floor != 10 {
+		t.Errorf("swept up to %d", floor)
+	}
+	if n := s.Stats().Objects; n != 90 || ended.Met() != 10 {
+		t.Errorf("%d objects are left, %d were met", n, ended.Met())
+	}
+	ended.Forget(10)
+	if _, ok := s.Get(keyOf("/4/14")); !ok {
+		t.Error("an object that was held against the table is below the floor")
+	}
+}
+
+func TestRunForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := invalidation.New(era, 0)
+		s := Open(1<<20, ended)
+		ctx, cancel := context.WithCancel(t.Context())
+		var floors []int64
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = s.Run(ctx, func(floor int64) { floors = append(floors, floor) }) })
+		synctest.Wait()
+		var paths []string
+		for i := range 10_000 {
+			paths = append(paths, fmt.Sprint("/", i))
+		}
+		for n := range int64(3) {
+			ended.Apply([]invalidation.Order{{Distribution: "D", ID: "I", Revision: n + 1, Paths: paths}})
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		if !slices.Equal(floors, []int64{3}) {
+			t.Errorf("forgotten up to %v", floors)
+		}
+	})
+}
+
+func keyOf(path string) cachekey.Key {
+	k, _ := (&cachekey.Policy{}).Build(cachekey.Parts{Distribution: "D", Method: "GET", Path: path})
+	return k
 }

@@ -864,8 +864,11 @@ type DistributionConfig struct {
 	// continuousDeploymentPolicies/{policy}. Not offered yet: setting it fails with
 	// UNSUPPORTED_OPERATION.
 	ContinuousDeploymentPolicy string `protobuf:"bytes,17,opt,name=continuous_deployment_policy,json=continuousDeploymentPolicy,proto3" json:"continuous_deployment_policy,omitempty"`
-	// The response header whose comma-separated values are the tags of an object.
-	// Not offered yet: setting it fails with UNSUPPORTED_OPERATION.
+	// The response header of origins whose comma-separated values are the cache tags of
+	// an object, by which it can be invalidated: the name of a header, at most 256
+	// characters. Of the values, those of 1 to 256 visible ASCII characters count, at
+	// most 50 of an object; case makes no difference. Objects that are stored already
+	// keep the tags that they have. Default: objects have no tags.
 	CacheTagHeader string `protobuf:"bytes,18,opt,name=cache_tag_header,json=cacheTagHeader,proto3" json:"cache_tag_header,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
