@@ -213,3 +213,22 @@ func TestIdentifiers(t *testing.T) {
 		seen[id], seen[label] = true, true
 	}
 }
+
+func TestHostKeys(t *testing.T) {
+	for _, alias := range []string{"www.example.com", "*.example.com", "xn--bcher-kva.example"} {
+		if got, err := ParseHost(Host(alias)); err != nil || got != alias {
+			t.Errorf("C8.30: %s is read as %q, %v", alias, got, err)
+		}
+	}
+	if _, err := ParseHost(Label("d1")); err == nil {
+		t.Error("a label was read as a host name")
+	}
+	below := HostsBelow("*.example.com")
+	for alias, want := range map[string]bool{
+		"*.example.com": true, "a.example.com": true, "*.b.example.com": true, "example.com": false, "wexample.com": false, "a.other.com": false,
+	} {
+		if got := strings.HasPrefix(Host(alias), below); got != want {
+			t.Errorf("C8.45: %s below *.example.com: %v, want %v", alias, got, want)
+		}
+	}
+}

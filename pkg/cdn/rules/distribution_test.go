@@ -291,3 +291,39 @@ func TestViolationsAreBounded(t *testing.T) {
 		t.Errorf("%d violations, want %d", len(got), maxViolations)
 	}
 }
+
+// TestLimits: C4.1: a limit that was lowered forbids growth and nothing else.
+func TestLimits(t *testing.T) {
+	old := valid()
+	old.Config.Aliases = []string{"a.example.com", "b.example.com"}
+	low := Limits{BaseDomain: base, Aliases: 1, Origins: 1, Behaviors: 1}
+	DefaultDistribution(old)
+	if got := found(CheckDistribution(old, low)); !cmp.Equal(got, []string{"config.aliases TOO_MANY_DISTRIBUTION_CNAMES"}) {
+		t.Errorf("C4.6: %q", got)
+	}
+	if got := found(CheckDistribution(old, low.Allowing(old))); len(got) > 0 {
+		t.Errorf("C4.1: what was there is refused: %q", got)
+	}
+	more := proto.CloneOf(old)
+	more.Config.Aliases = append(more.Config.Aliases, "c.example.com")
+	more.Config.Origins = append(more.Config.Origins, inline("second", "second.example.net"))
+	more.Config.CacheBehaviors = []*configv1.CacheBehavior{behavior("/a", "web"), behavior("/b", "web")}
+	DefaultDistribution(more)
+	want := []string{"config.aliases TOO_MANY_DISTRIBUTION_CNAMES", "config.origins TOO_MANY_ORIGINS", "config.cache_behaviors TOO_MANY_CACHE_BEHAVIORS"}
+	if got := found(CheckDistribution(more, low.Allowing(old))); !cmp.Equal(got, want) {
+		t.Errorf("C4.1: growth: %q, want %q", got, want)
+	}
+	if got := (Limits{}).Allowing(old); got.Aliases != MaxAliases || got.Origins != MaxOrigins || got.Behaviors != MaxBehaviors {
+		t.Errorf("C4.6, C4.7, C4.10: defaults %+v", got)
+	}
+}
+
+// TestStaging: C2.12: a staging distribution has no aliases.
+func TestStaging(t *testing.T) {
+	for _, aliases := range [][]string{nil, {"a.example.com"}} {
+		got := check(func(d *configv1.Distribution) { d.Staging, d.Config.Aliases = true, aliases })
+		if want := len(aliases) > 0; (len(got) == 1 && got[0] == "config.aliases INVALID_ARGUMENT") != want || len(got) > 1 {
+			t.Errorf("C2.12: %v: %q", aliases, got)
+		}
+	}
+}

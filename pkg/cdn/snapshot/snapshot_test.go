@@ -141,6 +141,21 @@ func TestRejectedRecordKeepsTheOldVersion(t *testing.T) {
 	}
 }
 
+// TestStaging: C3.57: a staging distribution is in the snapshot, and no host leads to it.
+func TestStaging(t *testing.T) {
+	d := distribution("1", "o", optimized)
+	d.Staging = true
+	s, report := Empty().Apply(1, []Change{record(t, keys.Distributions, "1", 1, d)})
+	if owner(s, d.GetDomainName()) != "" || len(s.Rejections()) != 0 || report.Compiled != 1 || s.Counts()[keys.Distributions] != 1 {
+		t.Errorf("C3.57: %s leads to %q; %+v", d.GetDomainName(), owner(s, d.GetDomainName()), s.Rejections())
+	}
+	for held := range s.Distributions() {
+		if len(held.Hosts()) != 0 {
+			t.Errorf("C3.57: answers for %v", held.Hosts())
+		}
+	}
+}
+
 func TestUnbuiltFieldIsRejected(t *testing.T) {
 	d := distribution("1", "o", optimized)
 	d.Config.DefaultCacheBehavior.Compress = true
