@@ -57,6 +57,8 @@ type Item struct {
 	// Principal made the write, in a request with this W3C traceparent; empty when it
 	// was not traced.
 	Principal, Traceparent string
+	// Secrets are sealed.
+	Secrets Secrets
 }
 
 // Into reads the resource into m.

@@ -78,7 +78,7 @@ func item(pair *mvccpb.KeyValue) (Item, error) {
 		return Item{}, damaged(pair.Key, err)
 	}
 	v := Version{pair.ModRevision, rec.GetWriteId(), rec.GetGeneration()}
-	return Item{string(pair.Key), v, rec.GetResource(), rec.GetPrincipal(), rec.GetTraceparent()}, nil
+	return Item{string(pair.Key), v, rec.GetResource(), rec.GetPrincipal(), rec.GetTraceparent(), rec.GetSecrets()}, nil
 }
 
 // damaged is the error for bytes that this release cannot read. The key goes to the

@@ -18,6 +18,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/caller"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/secretfield"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 )
@@ -156,6 +157,8 @@ func requestHash(req proto.Message) ([]byte, error) {
 	if fd := bare.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(requestIDField)); fd != nil {
 		bare.ProtoReflect().Clear(fd)
 	}
+	// A hash that lies in the store would let whoever reads it try short secrets out.
+	secretfield.Strip(bare)
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
 	if err != nil {
 		return nil, unwritable(err)

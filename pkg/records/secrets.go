@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
-	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/secretfield"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
@@ -45,21 +43,11 @@ func GetWithSecrets(ctx context.Context, kv clientv3.KV, key string, m proto.Mes
 	if err != nil || len(res.Kvs) == 0 {
 		return Version{}, nil, false, err
 	}
-	v, sealed, err = DecodeWithSecrets(res.Kvs[0], m)
-	return v, sealed, err == nil, err
-}
-
-// DecodeWithSecrets is Decode with what is sealed beside the resource: of a former
-// version that is to be restored, say.
-func DecodeWithSecrets(pair *mvccpb.KeyValue, m proto.Message) (Version, Secrets, error) {
-	var rec storev1.Record
-	if err := keys.Decode(pair.Value, &rec); err != nil {
-		return Version{}, nil, damaged(pair.Key, err)
+	i, err := item(res.Kvs[0])
+	if err == nil {
+		err = i.Into(m)
 	}
-	if err := proto.Unmarshal(rec.GetResource(), m); err != nil {
-		return Version{}, nil, damaged(pair.Key, err)
-	}
-	return Version{pair.ModRevision, rec.GetWriteId(), rec.GetGeneration()}, rec.GetSecrets(), nil
+	return i.Version, i.Secrets, err == nil, err
 }
 
 // Kept returns, by place, how long the secret is that is stored for each place in m,
@@ -119,8 +107,24 @@ func Seal(keyring *secret.Keyring, rec *storev1.Record, key string, m proto.Mess
 	return nil
 }
 
-// Open returns the secrets of the record at key in clear, by place. It is for edges,
-// and for whoever has to seal them under another key in r/, as a copy of a resource.
+// Reseal returns secrets that are sealed for the resource at one key in r/ sealed for
+// that at another, which is to get a copy of it. Errors are those of Seal.
+func Reseal(keyring *secret.Keyring, from, to string, sealed Secrets) (Secrets, error) {
+	if len(sealed.GetValues()) == 0 {
+		return sealed, nil
+	}
+	values, err := Open(keyring, from, sealed)
+	if err != nil {
+		return nil, unavailable("the secrets to copy cannot be read: %v", err)
+	}
+	s, err := keyring.Seal(to, values)
+	if err != nil {
+		return nil, unavailable("secrets cannot be stored: %v", err)
+	}
+	return &storev1.Secrets{KeyId: s.KeyID, DataKey: s.DataKey, Values: s.Values}, nil
+}
+
+// Open returns the secrets of the record at key in clear, by place. It is for edges.
 func Open(keyring *secret.Keyring, key string, sealed Secrets) (map[string]string, error) {
 	return keyring.Open(key, &secret.Sealed{KeyID: sealed.GetKeyId(), DataKey: sealed.GetDataKey(), Values: sealed.GetValues()})
 }

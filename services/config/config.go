@@ -20,6 +20,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	"github.com/seafront-cdn/seafront/pkg/records"
+	"github.com/seafront-cdn/seafront/pkg/secret"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	"github.com/seafront-cdn/seafront/services/config/internal/cachepolicy"
@@ -49,6 +50,8 @@ type Config struct {
 	// BaseDomain is the domain of generated host names, for example
 	// seafront.localhost.
 	BaseDomain string
+	// Secrets are the cluster keys. Nil: secrets are refused.
+	Secrets *secret.Keyring
 	// MaxDistributions is how many distributions there may be; 0 means
 	// DefaultMaxDistributions.
 	MaxDistributions int64
@@ -92,7 +95,7 @@ func New(cfg Config) *Service {
 		cfg:   cfg,
 		index: index,
 		distributions: distribution.New(distribution.Config{
-			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Limits: limits.distribution(cfg.BaseDomain),
+			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Limits: limits.distribution(cfg.BaseDomain), Secrets: cfg.Secrets,
 			Most: cfg.MaxDistributions, MostStaging: limits.StagingDistributions, Versions: cfg.Versions,
 		}),
 		policies:      cachepolicy.New(cfg.Etcd),

@@ -19,6 +19,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
+	"github.com/seafront-cdn/seafront/pkg/secret"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 )
 
@@ -59,6 +60,8 @@ type Config struct {
 
 	TrustedTraceNetworks []netip.Prefix `help:"Networks, as prefixes, whose own trace context is continued. For all other viewers it is a link." name:"trusted-trace-networks" env:"SEAFRONT_TRUSTED_TRACE_NETWORKS" placeholder:"PREFIX"`
 
+	// Secrets are the cluster keys. Nil: records with secrets are rejected.
+	Secrets *secret.Keyring `kong:"-"`
 	// Version is the release, for the status.
 	Version string `kong:"-"`
 	// Etcd is used in place of EtcdEndpoints when it is set. The edge does not close it.

@@ -93,7 +93,7 @@ func (e *Edge) wire() error {
 	})
 	e.follower, err = follow.New(follow.Config{
 		Etcd: e.etcd, Edge: cfg.ID, Pop: cfg.Pop, Report: e.reporter, Keep: kept,
-		Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, BeforeSwap: cfg.BeforeSwap,
+		Secrets: cfg.opener(), Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, BeforeSwap: cfg.BeforeSwap,
 	}, content)
 	if err != nil {
 		return err

@@ -43,6 +43,9 @@ func (s *Service) CreateOrigin(ctx context.Context, req *originv1.CreateOriginRe
 	key, rec := keys.Resource(keys.Origins, id), records.Next(ctx, records.Version{})
 	tx := etcd.NewTx(s.kv)
 	tx.Absent(condRecord, key) // the key is the name: it is unique (C8.27)
+	if err := records.Seal(s.secrets, rec, key, o, nil); err != nil {
+		return nil, err
+	}
 	if err := records.Put(tx, key, rec, o); err != nil {
 		return nil, err
 	}
@@ -64,14 +67,14 @@ func prepare(in *originv1.Origin) (*originv1.Origin, []rules.Violation) {
 	}
 	o := proto.CloneOf(in)
 	o.Name, o.Uid, o.Etag, o.CreateTime, o.UpdateTime = "", "", "", nil, nil
-	return o, finish(o)
+	return o, finish(o, nil)
 }
 
 // finish fills defaults, in place, and returns what is wrong, with field paths from
-// the request.
-func finish(o *originv1.Origin) []rules.Violation {
+// the request. kept is about the secrets that an update leaves out.
+func finish(o *originv1.Origin, kept rules.Kept) []rules.Violation {
 	rules.DefaultOrigin(o)
-	bad := rules.CheckOrigin(o)
+	bad := rules.CheckOrigin(o, kept)
 	for i := range bad {
 		bad[i].Field = "origin." + bad[i].Field
 	}

@@ -33,7 +33,7 @@ func (s *Service) DeleteOrigin(ctx context.Context, req *originv1.DeleteOriginRe
 // remove is one attempt to delete; again is as in update.
 func (s *Service) remove(ctx context.Context, id, etag string) (again bool, err error) {
 	given := etagAt{"etag", etag}
-	_, seen, err := s.current(ctx, id, given)
+	_, seen, _, err := s.current(ctx, id, given)
 	if err != nil {
 		return false, err
 	}
@@ -57,7 +57,7 @@ func (s *Service) remove(ctx context.Context, id, etag string) (again bool, err 
 		return false, err
 	}
 	if slices.Contains(conflict.Failed, condRecord) {
-		return mayRetry(conflict, given), s.moved(ctx, conflict, id, given)
+		return s.mayRetry(ctx, conflict, id, seen, given), s.moved(ctx, conflict, id, given)
 	}
 	return false, cannotDelete(id, conflict.Keys[condReferrers])
 }

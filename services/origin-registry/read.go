@@ -24,7 +24,7 @@ func (s *Service) GetOrigin(ctx context.Context, req *originv1.GetOriginRequest)
 	if err := invalid(bad); err != nil {
 		return nil, err
 	}
-	stored, v, err := s.load(ctx, id)
+	stored, v, _, err := s.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -97,17 +97,18 @@ func countNames(names []string) []rules.Violation {
 	return nil
 }
 
-// load reads the stored form of an origin, or says that there is none.
-func (s *Service) load(ctx context.Context, id string) (*originv1.Origin, records.Version, error) {
+// load reads the stored form of an origin, with its secrets sealed, or says that there
+// is none.
+func (s *Service) load(ctx context.Context, id string) (*originv1.Origin, records.Version, records.Secrets, error) {
 	var stored originv1.Origin
-	v, found, err := records.Get(ctx, s.kv, keys.Resource(keys.Origins, id), &stored)
+	v, sealed, found, err := records.GetWithSecrets(ctx, s.kv, keys.Resource(keys.Origins, id), &stored)
 	if err != nil {
-		return nil, records.Version{}, err
+		return nil, records.Version{}, nil, err
 	}
 	if !found {
-		return nil, records.Version{}, notFound(id)
+		return nil, records.Version{}, nil, notFound(id)
 	}
-	return &stored, v, nil
+	return &stored, v, sealed, nil
 }
 
 // present makes the API's form of a stored origin. What is stored has neither name

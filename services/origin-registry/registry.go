@@ -20,6 +20,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/records"
+	"github.com/seafront-cdn/seafront/pkg/secret"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
 
@@ -31,6 +32,8 @@ const DefaultMaxOrigins = 100_000
 type Config struct {
 	// Etcd is the store. The caller closes it after Run has ended.
 	Etcd *clientv3.Client
+	// Secrets are the cluster keys. Nil: secrets are refused.
+	Secrets *secret.Keyring
 	// MaxOrigins is how many origins there may be; 0 means DefaultMaxOrigins. It is
 	// soft: concurrent creators may pass it by their number (C8.63).
 	MaxOrigins int64
@@ -41,19 +44,21 @@ type Config struct {
 // Service is one replica of the registry. It is a part of an rpc server.
 type Service struct {
 	originv1.UnimplementedOriginServiceServer
-	kv    clientv3.KV
-	log   *slog.Logger
-	quota int64
-	count *records.Counter
+	kv      clientv3.KV
+	log     *slog.Logger
+	secrets *secret.Keyring
+	quota   int64
+	count   *records.Counter
 }
 
 // New makes a registry. It starts nothing.
 func New(c Config) *Service {
 	return &Service{
-		kv:    c.Etcd,
-		log:   cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
-		quota: cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
-		count: records.NewCounter(c.Etcd, keys.Origins.Prefix()),
+		kv:      c.Etcd,
+		log:     cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
+		secrets: c.Secrets,
+		quota:   cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
+		count:   records.NewCounter(c.Etcd, keys.Origins.Prefix()),
 	}
 }
 

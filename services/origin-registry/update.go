@@ -53,13 +53,13 @@ func updatedID(req *originv1.UpdateOriginRequest) (string, []rules.Violation) {
 // write, and that the client named no version of it (C3.12, C8.64).
 func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOriginRequest) (o *originv1.Origin, again bool, err error) {
 	given := etagAt{"origin.etag", req.GetOrigin().GetEtag()}
-	stored, seen, err := s.current(ctx, id, given)
+	stored, seen, sealed, err := s.current(ctx, id, given)
 	if err != nil {
 		return nil, false, err
 	}
 	o, bad := rules.MergeOrigin(stored, req.GetOrigin(), req.GetUpdateMask())
 	if o != nil {
-		bad = append(bad, finish(o)...)
+		bad = append(bad, finish(o, records.Kept(stored, sealed))...)
 	}
 	if err := invalid(bad); err != nil {
 		return nil, false, err
@@ -75,12 +75,15 @@ func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOri
 	// A distribution that came to refer to this origin, or was checked against its
 	// content, after at has written its reference since (C8.53).
 	tx.NoneNewerUnder(condReferrers, keys.RefsTo(keys.Origins, id), at)
+	if err := records.Seal(s.secrets, rec, key, o, sealed); err != nil {
+		return nil, false, err
+	}
 	if err := records.Put(tx, key, rec, o); err != nil {
 		return nil, false, err
 	}
 	v, err := records.Commit(ctx, s.kv, tx, key, rec)
 	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
-		return nil, mayRetry(conflict, given), s.moved(ctx, conflict, id, given)
+		return nil, s.mayRetry(ctx, conflict, id, seen, given), s.moved(ctx, conflict, id, given)
 	}
 	if err != nil {
 		return nil, false, err
@@ -93,28 +96,33 @@ type etagAt struct{ field, etag string }
 
 // current reads an origin and compares its etag with the one that the client gave,
 // if any (C3.6).
-func (s *Service) current(ctx context.Context, id string, given etagAt) (*originv1.Origin, records.Version, error) {
-	stored, v, err := s.load(ctx, id)
+func (s *Service) current(ctx context.Context, id string, given etagAt) (*originv1.Origin, records.Version, records.Secrets, error) {
+	stored, v, sealed, err := s.load(ctx, id)
 	if err != nil {
-		return nil, v, err
+		return nil, v, nil, err
 	}
 	if given.etag == "" { // the last writer wins (C6.15)
-		return stored, v, nil
+		return stored, v, sealed, nil
 	}
 	write, ok := keys.ParseETag(given.etag)
 	if !ok {
-		return nil, v, badETag(given.field)
+		return nil, v, nil, badETag(given.field)
 	}
 	if write != v.WriteID {
-		return nil, v, stale(id, v.ETag(), given)
+		return nil, v, nil, stale(id, v.ETag(), given)
 	}
-	return stored, v, nil
+	return stored, v, sealed, nil
 }
 
-// mayRetry says whether a refused write may be repeated on what is there now: never
-// when the record moved on from the version that the client named (C3.12).
-func mayRetry(conflict *etcd.Conflict, given etagAt) bool {
-	return given.etag == "" || !slices.Contains(conflict.Failed, condRecord)
+// mayRetry says whether a write on seen that was refused may be repeated on what is
+// there now: never when the record moved on from the version that the client named
+// (C3.12). A record whose secrets have only got another cluster key has not.
+func (s *Service) mayRetry(ctx context.Context, conflict *etcd.Conflict, id string, seen records.Version, given etagAt) bool {
+	if given.etag == "" || !slices.Contains(conflict.Failed, condRecord) {
+		return true
+	}
+	_, v, _, err := s.load(ctx, id)
+	return err == nil && v.WriteID == seen.WriteID
 }
 
 // moved is the error of a write that was refused because the record, or those who
@@ -123,7 +131,7 @@ func (s *Service) moved(ctx context.Context, conflict *etcd.Conflict, id string,
 	if !slices.Contains(conflict.Failed, condRecord) { // the etag is current
 		return stale(id, "", etagAt{})
 	}
-	_, v, err := s.load(ctx, id)
+	_, v, _, err := s.load(ctx, id)
 	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.NotFound {
 		return e
 	}

@@ -42,6 +42,8 @@ type Limits struct {
 	// Aliases, Origins and Behaviors are how many of each a distribution may have; 0
 	// means MaxAliases, MaxOrigins, MaxBehaviors.
 	Aliases, Origins, Behaviors int
+	// Kept is about secrets that the message leaves out.
+	Kept Kept
 }
 
 // Allowing are the limits of an update of d: what exceeds a limit that was lowered
@@ -154,7 +156,7 @@ func (f *findings) origins(field string, c *configv1.DistributionConfig, l Limit
 			f.length(at+".id", o.GetId())
 			seen[o.GetId()] = i
 		}
-		f.source(at, o, func(host string) error { return checkLoop(host, c.GetAliases(), l.BaseDomain) })
+		f.source(at, o, l.Kept, func(host string) error { return checkLoop(host, c.GetAliases(), l.BaseDomain) })
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/secretfield"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -29,8 +30,8 @@ const (
 // in the order of the fields, enum numbers without a name included. Field paths
 // begin at Origin, for example endpoint.http.host. Whether its host is the CDN's
 // own is a question for CheckJoined. o has been through Unsupported and
-// DefaultOrigin.
-func CheckOrigin(o *originv1.Origin) []Violation {
+// DefaultOrigin; kept is about secrets that o leaves out.
+func CheckOrigin(o *originv1.Origin, kept Kept) []Violation {
 	var f findings
 	f.join(CheckLabels("labels", o.GetLabels()))
 	f.length("display_name", o.GetDisplayName())
@@ -42,11 +43,12 @@ func CheckOrigin(o *originv1.Origin) []Violation {
 	f.timing("", timing{
 		o.ConnectionAttempts, o.GetConnectTimeout(), o.GetReadTimeout(), o.GetKeepaliveTimeout(), o.GetResponseCompletionTimeout(),
 	})
+	customHeaders(&f, "custom_headers", "custom_headers", o.GetCustomHeaders(), kept)
 	return f.found
 }
 
 // source checks an origin of a distribution but for its id.
-func (f *findings) source(field string, o *configv1.Origin, loop func(string) error) {
+func (f *findings) source(field string, o *configv1.Origin, kept Kept, loop func(string) error) {
 	switch s := o.GetSource().(type) {
 	case *configv1.Origin_Endpoint:
 		f.endpoint(field+".endpoint", s.Endpoint, endpointRules{
@@ -61,6 +63,8 @@ func (f *findings) source(field string, o *configv1.Origin, loop func(string) er
 		f.add(field, ReasonInvalid, "has neither endpoint nor origin_ref; want one of them")
 	}
 	f.wrap(field+".origin_path", ReasonInvalidRelativePath, checkOriginPath(o.GetOriginPath()))
+	place := secretfield.Element("config.origins", o.GetId()) + ".custom_headers"
+	customHeaders(f, field+".custom_headers", place, o.GetCustomHeaders(), kept)
 	f.timing(field+".", timing{
 		o.ConnectionAttempts, o.GetConnectTimeout(), o.GetReadTimeout(), o.GetKeepaliveTimeout(), o.GetResponseCompletionTimeout(),
 	})

@@ -23,5 +23,6 @@ const (
 	ReasonTooManyAliases        = "TOO_MANY_DISTRIBUTION_CNAMES"       // C2.270
 	ReasonBatchTooLarge         = "BATCH_TOO_LARGE"                    // C2.295
 	ReasonTooManyInvalidations  = "TOO_MANY_INVALIDATIONS_IN_PROGRESS" // C2.322
+	ReasonTooManyCustomHeaders  = "TOO_MANY_ORIGIN_CUSTOM_HEADERS"     // C2.271
 	ReasonTooLarge              = "ENTITY_SIZE_LIMIT_EXCEEDED"         // C2.296
 )

@@ -84,6 +84,10 @@ func Fill(m proto.Message, values map[string]string) error {
 	return nil
 }
 
+// Element is the place of an element of a list, from that of the list and the id or
+// the name in lower case.
+func Element(list, identity string) string { return fmt.Sprintf("%s[%q]", list, identity) }
+
 // visit calls yield for each secret field below m, set or not, in no order.
 func visit(m protoreflect.Message, prefix string, yield func(string, protoreflect.Message, protoreflect.FieldDescriptor)) {
 	fields := m.Descriptor().Fields()
@@ -98,7 +102,7 @@ func visit(m protoreflect.Message, prefix string, yield func(string, protoreflec
 			list := m.Get(fd).List()
 			for j := range list.Len() {
 				element := list.Get(j).Message()
-				visit(element, fmt.Sprintf("%s[%q].", at, identity(element)), yield)
+				visit(element, Element(at, identity(element))+".", yield)
 			}
 		default:
 			visit(m.Get(fd).Message(), at+".", yield)

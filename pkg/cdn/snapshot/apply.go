@@ -46,7 +46,7 @@ type Report struct {
 // service and holds up nothing else (C8.76).
 func (s *Snapshot) Apply(revision int64, changes []Change) (*Snapshot, Report) {
 	work := s.pending(changes)
-	compileAll(work)
+	compileAll(work, s.open)
 	b := s.begin(revision)
 	for _, w := range work { // free names first, so that they can move in one step
 		b.release(w)
@@ -118,12 +118,12 @@ func (s *Snapshot) pending(changes []Change) []*item {
 }
 
 // compileAll compiles every item, on all processors when there are many.
-func compileAll(work []*item) {
+func compileAll(work []*item, open Opener) {
 	const few = 16
 	workers := runtime.GOMAXPROCS(0)
 	if len(work) <= few || workers == 1 {
 		for _, w := range work {
-			w.compile()
+			w.compile(open)
 		}
 		return
 	}
@@ -132,18 +132,18 @@ func compileAll(work []*item) {
 	for range workers {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(work)); i = next.Add(1) - 1 {
-				work[i].compile()
+				work[i].compile(open)
 			}
 		})
 	}
 	wg.Wait()
 }
 
-func (w *item) compile() {
+func (w *item) compile(open Opener) {
 	if w.Deleted {
 		return
 	}
-	compiled, err := w.build()
+	compiled, err := w.build(open)
 	if err == nil {
 		w.compiled = compiled
 		return
@@ -153,7 +153,7 @@ func (w *item) compile() {
 	}
 }
 
-func (w *item) build() (any, error) {
+func (w *item) build(open Opener) (any, error) {
 	if w.kind == keys.KindEpoch {
 		return string(w.Value), nil
 	}
@@ -168,6 +168,9 @@ func (w *item) build() (any, error) {
 		if err := decode(resource, &d); err != nil {
 			return nil, err
 		}
+		if err := w.fill(&d, open); err != nil {
+			return nil, err
+		}
 		return compileDistribution(w.id, w.ModRevision, &d)
 	case keys.KindCachePolicy:
 		var p configv1.CachePolicy
@@ -178,6 +181,9 @@ func (w *item) build() (any, error) {
 	default:
 		var o originv1.Origin
 		if err := decode(resource, &o); err != nil {
+			return nil, err
+		}
+		if err := w.fill(&o, open); err != nil {
 			return nil, err
 		}
 		return compileOrigin(w.id, &o)

@@ -23,7 +23,7 @@ func BenchmarkCompile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w := item{Change: change, kind: keys.KindDistribution, id: "1"}
-		if w.compile(); w.err != nil {
+		if w.compile(nil); w.err != nil {
 			b.Fatal(w.err)
 		}
 	}

@@ -21,7 +21,7 @@ type builder struct {
 
 func (s *Snapshot) begin(revision int64) *builder {
 	return &builder{
-		next:          Snapshot{Revision: revision, Epoch: s.Epoch},
+		next:          Snapshot{Revision: revision, Epoch: s.Epoch, open: s.open},
 		hosts:         s.hosts.change(),
 		distributions: s.distributions.change(),
 		policies:      s.policies.change(),

@@ -26,6 +26,7 @@ const (
 	ReasonUnknownEnum = "UNKNOWN_ENUM_VALUE"
 	ReasonUnsupported = "UNSUPPORTED_OPERATION"
 	ReasonInvalid     = "INVALID_RECORD"
+	ReasonSecrets     = "SECRETS_UNAVAILABLE"
 )
 
 // Error says why a resource does not compile.

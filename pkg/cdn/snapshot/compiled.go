@@ -70,6 +70,10 @@ type Target struct {
 	inline *Origin  // set when the origin is described in the distribution
 	ref    string   // id in the registry otherwise
 	over   override // what the distribution sets for a registered origin
+	// headers are the distribution's own for a registered origin.
+	headers []CustomHeader
+	// setsEncoding: Accept-Encoding is among headers; hidesEncoding: without a value.
+	setsEncoding, hidesEncoding bool
 }
 
 // CachePolicy is the compiled form of a cache policy. It is immutable.
@@ -137,6 +141,11 @@ type Origin struct {
 	ConnectTimeout, ReadTimeout, KeepaliveTimeout time.Duration
 	// CompletionTimeout bounds the whole answer over all attempts; 0 is no bound.
 	CompletionTimeout time.Duration
+	// Headers are sent with each request, in place of others of their names. One
+	// Accept-Encoding without a value is not sent (D11.20).
+	Headers []CustomHeader
+
+	hidesEncoding bool // it has such a one
 }
 
 // override holds what a distribution sets for a registered origin; zero values

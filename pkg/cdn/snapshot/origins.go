@@ -34,6 +34,11 @@ func compileTargets(distribution string, origins []*configv1.Origin) ([]Target, 
 				return nil, invalid("origins %q: %q is not origins/{origin}", o.GetId(), source.OriginRef)
 			}
 			t.ref, t.over = ref, over
+			if own := o.GetCustomHeaders(); len(own) > 0 {
+				t.headers = customHeaders(own)
+				_, t.setsEncoding = customHeader(t.headers, "Accept-Encoding")
+				t.hidesEncoding = hidesEncoding(t.headers)
+			}
 		case *configv1.Origin_Endpoint:
 			name := keys.Distributions.Name(distribution) + "/origins/" + o.GetId()
 			inline, err := compileEndpoint(name, source.Endpoint)
@@ -41,6 +46,9 @@ func compileTargets(distribution string, origins []*configv1.Origin) ([]Target, 
 				return nil, err
 			}
 			inline.apply(over)
+			if own := o.GetCustomHeaders(); len(own) > 0 {
+				inline.setHeaders(customHeaders(own))
+			}
 			t.inline = inline
 		default:
 			return nil, invalid("origins %q: neither endpoint nor origin_ref", o.GetId())
@@ -72,8 +80,13 @@ func compileOrigin(id string, o *originv1.Origin) (*Origin, error) {
 		keepalive:  o.GetKeepaliveTimeout().AsDuration(),
 		completion: o.GetResponseCompletionTimeout().AsDuration(),
 	})
+	if own := o.GetCustomHeaders(); len(own) > 0 {
+		out.setHeaders(customHeaders(own))
+	}
 	return out, nil
 }
+
+func (o *Origin) setHeaders(h []CustomHeader) { o.Headers, o.hidesEncoding = h, hidesEncoding(h) }
 
 // apply sets what is given and leaves the rest.
 func (o *Origin) apply(over override) {

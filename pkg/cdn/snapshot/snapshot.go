@@ -35,6 +35,8 @@ type Snapshot struct {
 	// compiled form does not carry it, and what was rejected.
 	seen     table[int64]
 	rejected table[Rejection]
+
+	open Opener // nil: records with secrets are rejected
 }
 
 // Rejection is a record whose newest version cannot be served. The previous one
@@ -117,11 +119,12 @@ func (s *Snapshot) Origin(t *Target) (*Origin, bool) {
 		return t.inline, true
 	}
 	o, ok := s.origins.get(t.ref)
-	if !ok || t.over == (override{}) {
+	if !ok || t.over == (override{}) && len(t.headers) == 0 {
 		return o, ok
 	}
 	changed := *o
 	changed.apply(t.over)
+	changed.Headers = merge(o.Headers, t.headers)
 	return &changed, true
 }
 

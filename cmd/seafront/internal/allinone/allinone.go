@@ -87,10 +87,14 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 		return err
 	}
 	defer toRegistry.Close()
-	registry := originregistry.New(originregistry.Config{Etcd: client, Log: t.Log})
+	secrets, err := c.KeyringOrCreate(ctx, t.Log, c.dir("cluster.key"))
+	if err != nil {
+		return err
+	}
+	registry := originregistry.New(originregistry.Config{Etcd: client, Secrets: secrets, Log: t.Log})
 	control := config.New(config.Config{
 		Etcd: client, Origins: originv1.NewOriginServiceClient(toRegistry),
-		BaseDomain: c.BaseDomain, Limits: c.Limits, Log: t.Log, Meter: t.Meter,
+		BaseDomain: c.BaseDomain, Limits: c.Limits, Secrets: secrets, Log: t.Log, Meter: t.Meter,
 	})
 	// The sample listens before the edge does: an edge that starts again serves at once
 	// what it served last, and would keep the error of an origin that is not there yet.
@@ -99,7 +103,7 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 		return err
 	}
 	defer site.close()
-	front, err := newEdge(c, t, client)
+	front, err := newEdge(c, t, client, secrets)
 	if err != nil {
 		return err
 	}

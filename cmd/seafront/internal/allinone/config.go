@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+	"github.com/seafront-cdn/seafront/pkg/program"
 	"github.com/seafront-cdn/seafront/services/config"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	EtcdPeerListen   string `help:"Address of the embedded etcd for peers, of which there are none." name:"etcd-peer-listen" default:"127.0.0.1:7421" env:"SEAFRONT_ETCD_PEER_LISTEN"`
 	SampleListen     string `help:"Address of the sample origin." name:"sample-listen" default:"127.0.0.1:7490" env:"SEAFRONT_SAMPLE_LISTEN"`
 	Sample           bool   `help:"Serve a sample site and make a distribution for it." default:"true" negatable:"" env:"SEAFRONT_SAMPLE"`
+
+	program.ClusterKeys
 
 	BaseDomain string `help:"Domain of generated host names. Names below localhost reach this machine without DNS." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
 	Brand      string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`

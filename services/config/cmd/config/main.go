@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 type serveCommand struct {
 	program.Server
+	program.ClusterKeys
 	OriginRegistry   string        `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
 	BaseDomain       string        `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
 	MaxDistributions int64         `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
@@ -66,13 +67,17 @@ func (c *serveCommand) Validate() error {
 // Run is called by the parser.
 func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 	return c.Serve(ctx, "config", version, log, func(store *clientv3.Client, t *telemetry.Telemetry) (rpc.Part, func() error, error) {
+		secrets, err := c.Keyring(ctx, t.Log)
+		if err != nil {
+			return nil, nil, err
+		}
 		registry, err := rpc.Dial(c.OriginRegistry, rpc.ClientConfig{Tracer: t.Tracer, Meter: t.Meter})
 		if err != nil {
 			return nil, nil, fmt.Errorf("origin registry: %w", err)
 		}
 		return config.New(config.Config{
 			Etcd: store, Origins: originv1.NewOriginServiceClient(registry), BaseDomain: c.BaseDomain,
-			MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits,
+			Secrets: secrets, MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits,
 			InvalidationRetention: c.InvalidationRetention, Log: t.Log, Meter: t.Meter,
 		}), registry.Close, nil
 	})

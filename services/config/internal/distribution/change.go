@@ -116,7 +116,8 @@ type change struct {
 	// etag is the one that the caller has seen, at field of the request.
 	etag, field string
 	// next makes the new state of what is stored; it may add conditions to the
-	// transaction, and say by refused why one of them failed.
+	// transaction, and say by refused why one of them failed. Secrets that the new state
+	// leaves out are kept from the old one, unless it says otherwise by w.keeps.
 	next    func(old *stored, w *write) (*configv1.Distribution, error)
 	refused func(c *etcd.Conflict) error
 }
@@ -131,12 +132,12 @@ func (s *Server) change(ctx context.Context, c call, ch change) (out *outcome, a
 	if err := checkETag(ch.field, ch.etag, old); err != nil {
 		return nil, false, err
 	}
-	w := s.write(ch.id)
+	w := s.write(ch.id).keeps(old.d, old.secrets)
 	d, err := ch.next(old, w)
 	if err != nil {
 		return nil, false, err
 	}
-	if err := s.checkFields(c.prefix, d, s.limits.Allowing(old.d)); err != nil {
+	if err := s.checkFields(c.prefix, d, w.limits(s.limits.Allowing(old.d))); err != nil {
 		return nil, false, err
 	}
 	var deps dependencies
@@ -169,7 +170,7 @@ func (s *Server) change(ctx context.Context, c call, ch change) (out *outcome, a
 	if err != nil {
 		return nil, false, err
 	}
-	return &outcome{&stored{ch.id, version, d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
+	return &outcome{&stored{id: ch.id, version: version, d: d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
 }
 
 func (ch change) why(c *etcd.Conflict) error {
@@ -202,6 +203,9 @@ func (s *Server) refused(ctx context.Context, prefix string, c *etcd.Conflict, f
 		now, err := s.read(ctx, old.id)
 		if err != nil {
 			return false, err // among others: deleted since
+		}
+		if now.version.WriteID == old.version.WriteID {
+			return true, moving(c) // only its secrets have got another cluster key
 		}
 		return false, stale(field, now)
 	}

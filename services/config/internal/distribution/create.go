@@ -28,7 +28,7 @@ func (s *Server) CreateDistribution(ctx context.Context, req *configv1.CreateDis
 		return nil, required("distribution")
 	}
 	out, err := s.run(ctx, "CreateDistribution", fieldPrefix, req, func(c call) (*outcome, bool, error) {
-		return s.create(ctx, c, proto.CloneOf(req.GetDistribution()))
+		return s.create(ctx, c, proto.CloneOf(req.GetDistribution()), nil)
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (s *Server) CopyDistribution(ctx context.Context, req *configv1.CopyDistrib
 		config.Enabled = req.Enabled == nil || req.GetEnabled()
 		return s.create(ctx, c, &configv1.Distribution{
 			Labels: source.d.GetLabels(), CallerReference: req.GetCallerReference(), Staging: true, Config: config,
-		})
+		}, source)
 	})
 	if err != nil {
 		return nil, err
@@ -66,14 +66,19 @@ func (s *Server) CopyDistribution(ctx context.Context, req *configv1.CopyDistrib
 	return &configv1.CopyDistributionResponse{Distribution: s.result(ctx, out), Warnings: out.warnings}, nil
 }
 
-// create is one attempt to write d, which becomes its own.
-func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution) (out *outcome, again bool, err error) {
+// create is one attempt to write d, which becomes its own. Its secrets are those of
+// source if that is not nil.
+func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution, source *stored) (out *outcome, again bool, err error) {
 	clearOutput(d)
 	d.Name, d.Uid, d.DomainName, d.CreateTime, d.UpdateTime = "", "", "", nil, nil
-	if err := s.checkFields(c.prefix, d, s.limits); err != nil {
+	id, label, now := keys.NewDistributionID(), keys.NewLabel(), timestamppb.Now()
+	w := s.write(id)
+	if err := w.keepsThoseOf(source); err != nil {
 		return nil, false, err
 	}
-	id, label, now := keys.NewDistributionID(), keys.NewLabel(), timestamppb.Now()
+	if err := s.checkFields(c.prefix, d, w.limits(s.limits)); err != nil {
+		return nil, false, err
+	}
 	d.Name, d.Uid, d.DomainName = keys.Distributions.Name(id), uuid.NewString(), label+"."+s.limits.BaseDomain
 	d.CreateTime, d.UpdateTime = now, now
 	deps, err := s.checkReferences(ctx, c.prefix, d) // knows by domain_name what is our own (C5.12)
@@ -88,7 +93,6 @@ func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution) (
 	}
 	reference := keys.CallerReference(keys.Distributions, d.GetCallerReference())
 	rec := records.Next(ctx, records.Version{})
-	w := s.write(id)
 	w.tx.Absent(conditionReference, reference)
 	w.tx.Absent(conditionID, w.key())
 	w.tx.Absent(conditionLabel, keys.Label(label))
@@ -112,7 +116,7 @@ func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution) (
 	if c.dry { // what only a write gives
 		d.Name, d.Uid, d.DomainName, d.CreateTime, d.UpdateTime = "", "", "", nil, nil
 	}
-	return &outcome{&stored{id, version, d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
+	return &outcome{&stored{id: id, version: version, d: d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
 }
 
 // required is the error for a message that has to be there.

@@ -50,7 +50,7 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 			return nil, records.Skip
 		}
 		_, id := keys.Parse(item.Key)
-		shown := s.show(waiting, &stored{id, item.Version, d}, 0)
+		shown := s.show(waiting, &stored{id: id, version: item.Version, d: d}, 0)
 		if !q.takesDeployment(shown.GetDeployment().GetState()) {
 			return nil, records.Skip
 		}

@@ -127,9 +127,10 @@ func (h holder) checkETag(req *configv1.MoveAliasRequest) error {
 // moveFrom writes both records and the claim.
 func (s *Server) moveFrom(ctx context.Context, c call, target *stored, from holder, req *configv1.MoveAliasRequest) (out *outcome, again bool, err error) {
 	now := timestamppb.Now()
+	w := s.write(target.id).keeps(target.d, target.secrets)
 	d := proto.CloneOf(target.d)
 	d.Config.Aliases, d.UpdateTime = append(d.Config.Aliases, req.GetAlias()), now
-	if err := s.checkFields(c.prefix, d, s.limits.Allowing(target.d)); err != nil {
+	if err := s.checkFields(c.prefix, d, w.limits(s.limits.Allowing(target.d))); err != nil {
 		return nil, false, err
 	}
 	deps, err := s.checkReferences(ctx, c.prefix, d)
@@ -139,7 +140,7 @@ func (s *Server) moveFrom(ctx context.Context, c call, target *stored, from hold
 	if err := compile(c.prefix, target.id, d); err != nil {
 		return nil, false, err
 	}
-	w, rec := s.write(target.id), records.Next(ctx, target.version)
+	rec := records.Next(ctx, target.version)
 	w.tx.AtRevision(conditionVersion, w.key(), target.version.ModRevision)
 	w.tx.AtRevision(conditionHost, keys.Host(req.GetAlias()), from.revision)
 	w.claim(keys.Host(req.GetAlias()), false)
@@ -150,11 +151,11 @@ func (s *Server) moveFrom(ctx context.Context, c call, target *stored, from hold
 		rest := proto.CloneOf(from.st.d)
 		rest.Config.Aliases = slices.DeleteFunc(rest.Config.Aliases, func(a string) bool { return a == req.GetAlias() })
 		rest.UpdateTime = now
-		v, restRec := w.of(from.st.id), records.Next(ctx, from.st.version)
+		v, restRec := w.of(from.st.id).keeps(from.st.d, from.st.secrets), records.Next(ctx, from.st.version)
 		v.tx.AtRevision(conditionSource, v.key(), from.st.version.ModRevision)
 		v.record(restRec, rest, s.versions)
 		w.err = errors.Join(w.err, v.err)
-		out.source = &stored{from.st.id, records.Version{WriteID: restRec.GetWriteId(), Generation: restRec.GetGeneration()}, rest}
+		out.source = &stored{id: from.st.id, version: records.Version{WriteID: restRec.GetWriteId(), Generation: restRec.GetGeneration()}, d: rest}
 	}
 	version, err := s.commit(ctx, c, w, rec)
 	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
@@ -164,7 +165,7 @@ func (s *Server) moveFrom(ctx context.Context, c call, target *stored, from hold
 	if err != nil {
 		return nil, false, err
 	}
-	out.st = &stored{target.id, version, d}
+	out.st = &stored{id: target.id, version: version, d: d}
 	if out.source != nil {
 		out.source.version.ModRevision = version.ModRevision
 	}
@@ -187,6 +188,9 @@ func (s *Server) notMoved(ctx context.Context, c *etcd.Conflict, target *stored,
 		now, err := s.read(ctx, named.st.id)
 		if err != nil {
 			return false, err
+		}
+		if now.version.WriteID == named.st.version.WriteID {
+			continue // only its secrets have got another cluster key
 		}
 		return false, stale(named.field, now)
 	}

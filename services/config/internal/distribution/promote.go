@@ -55,7 +55,7 @@ func (s *Server) promote(ctx context.Context, c call, primary, staging string, r
 				return nil, illegal("staging", "%s is no staging distribution; CopyDistribution makes one", req.GetStaging())
 			}
 			w.tx.AtRevision(conditionStaging, keys.Resource(keys.Distributions, staging), from.version.ModRevision)
-			return promoted(old.d, from.d), nil
+			return promoted(old.d, from.d), w.keepsThoseOf(from)
 		},
 		refused: func(conflict *etcd.Conflict) error {
 			if !slices.Contains(conflict.Failed, conditionStaging) {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/cdn/secretfield"
 	"github.com/seafront-cdn/seafront/pkg/records"
+	"github.com/seafront-cdn/seafront/pkg/secret"
 	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -26,7 +28,7 @@ import (
 // that it shows (C9.46). A healthy watch needs milliseconds.
 const indexPatience = 2 * time.Second
 
-// Config is what the service works with. All fields are required.
+// Config is what the service works with. All fields but Secrets are required.
 type Config struct {
 	KV clientv3.KV
 	// Origins resolves references to registered origins.
@@ -35,6 +37,8 @@ type Config struct {
 	Index *deployment.Index
 	// Requests remembers idempotency keys.
 	Requests *records.Requests
+	// Secrets are the cluster keys. Nil: secrets are refused.
+	Secrets *secret.Keyring
 	// Limits are those of each distribution. The base domain, which generated host names
 	// lie in, has no leading dot.
 	Limits rules.Limits
@@ -54,6 +58,7 @@ type Server struct {
 	origins           originv1.OriginServiceClient
 	index             *deployment.Index
 	requests          *records.Requests
+	secrets           *secret.Keyring
 	limits            rules.Limits
 	most, mostStaging int64
 	versions          int64
@@ -63,7 +68,7 @@ type Server struct {
 // New makes the service.
 func New(c Config) *Server {
 	return &Server{
-		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, limits: c.Limits,
+		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, secrets: c.Secrets, limits: c.Limits,
 		most: c.Most, mostStaging: c.MostStaging, versions: c.Versions,
 		count: records.NewCounter(c.KV, keys.Distributions.Prefix()),
 	}
@@ -90,19 +95,20 @@ type stored struct {
 	id      string
 	version records.Version
 	d       *configv1.Distribution
+	secrets records.Secrets // sealed, for an update to keep
 }
 
 // read reads a distribution; one that does not exist is an error.
 func (s *Server) read(ctx context.Context, id string) (*stored, error) {
 	out := &stored{id: id, d: &configv1.Distribution{}}
-	version, found, err := records.Get(ctx, s.kv, keys.Resource(keys.Distributions, id), out.d)
+	version, sealed, found, err := records.GetWithSecrets(ctx, s.kv, keys.Resource(keys.Distributions, id), out.d)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		return nil, noSuchDistribution(id)
 	}
-	out.version = version
+	out.version, out.secrets = version, sealed
 	return out, nil
 }
 
@@ -112,6 +118,7 @@ func (s *Server) read(ctx context.Context, id string) (*stored, error) {
 func (s *Server) show(ctx context.Context, st *stored, want int64) *configv1.Distribution {
 	answer := s.deployment(ctx, deployment.Question{ID: st.id, Revision: st.version.ModRevision, Want: want})
 	out := proto.CloneOf(st.d)
+	secretfield.Strip(out) // those of the request that made it (C9.42)
 	out.Etag, out.Version = st.version.ETag(), st.version.Generation
 	out.Deployment = answer.Deployment
 	out.Reconciling = !answer.Deployed()
@@ -125,6 +132,7 @@ func (s *Server) result(ctx context.Context, out *outcome) *configv1.Distributio
 	if out.dry {
 		d := proto.CloneOf(out.st.d)
 		clearOutput(d)
+		secretfield.Strip(d)
 		return d
 	}
 	return s.show(ctx, out.st, 0)

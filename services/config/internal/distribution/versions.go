@@ -58,7 +58,7 @@ func (s *Server) GetDistributionVersion(ctx context.Context, req *configv1.GetDi
 	if err != nil {
 		return nil, err
 	}
-	v, err := readVersion(ctx, s.kv, st, number)
+	v, _, err := readVersion(ctx, s.kv, st, number)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +78,12 @@ func (s *Server) RestoreDistributionVersion(ctx context.Context, req *configv1.R
 	out, err := s.run(ctx, "RestoreDistributionVersion", "", req, func(c call) (*outcome, bool, error) {
 		return s.change(ctx, c, change{
 			id: id, etag: req.GetEtag(), field: "etag",
-			next: func(old *stored, _ *write) (*configv1.Distribution, error) {
-				v, err := readVersion(ctx, s.kv, old, number)
+			next: func(old *stored, w *write) (*configv1.Distribution, error) {
+				v, sealed, err := readVersion(ctx, s.kv, old, number)
 				if err != nil {
 					return nil, err
 				}
+				w.keeps(v.GetDistribution(), sealed)
 				// A version of a newer release may hold what this one does not build.
 				if err := orNil(apierr.UnsupportedFields(prefixed("", rules.Unsupported(v.GetDistribution())))); err != nil {
 					return nil, err
@@ -116,11 +117,12 @@ func parseVersion(name string) (id string, number int64, err error) {
 	return id, number, nil
 }
 
-// readVersion reads a version of the distribution st; one that is not kept is an error.
-func readVersion(ctx context.Context, kv clientv3.KV, st *stored, number int64) (*configv1.DistributionVersion, error) {
-	var out *configv1.DistributionVersion
-	err := records.Each(ctx, kv, []string{keys.Version(st.id, number)}, 0, func(item records.Item) (err error) {
+// readVersion reads a version of the distribution st, with its secrets sealed; one that
+// is not kept is an error.
+func readVersion(ctx context.Context, kv clientv3.KV, st *stored, number int64) (out *configv1.DistributionVersion, sealed records.Secrets, err error) {
+	err = records.Each(ctx, kv, []string{keys.Version(st.id, number)}, 0, func(item records.Item) (err error) {
 		out, err = version(st, item)
+		sealed = item.Secrets
 		return err
 	})
 	if err == nil && out == nil {
@@ -128,7 +130,7 @@ func readVersion(ctx context.Context, kv clientv3.KV, st *stored, number int64) 
 		err = apierr.New(apierr.NotFound, reasonEntityNotFound, "%s does not exist, or is not kept any more; ListDistributionVersions shows those that are", name).
 			With("resource", name)
 	}
-	return out, err
+	return out, sealed, err
 }
 
 // version makes the message of a stored version of st.

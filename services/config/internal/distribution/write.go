@@ -16,6 +16,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
+	"github.com/seafront-cdn/seafront/pkg/secret"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 )
@@ -37,17 +38,19 @@ const (
 
 // write is one transaction on a distribution, under construction.
 type write struct {
-	tx  *etcd.Tx
-	id  string
-	err error // the first one
+	tx      *etcd.Tx
+	id      string
+	keyring *secret.Keyring
+	kept    kept
+	err     error // the first one
 }
 
 func (s *Server) write(id string) *write {
-	return &write{tx: etcd.NewTx(s.kv), id: id}
+	return &write{tx: etcd.NewTx(s.kv), id: id, keyring: s.secrets}
 }
 
 // of is a write of another distribution in the same transaction.
-func (w *write) of(id string) *write { return &write{tx: w.tx, id: id} }
+func (w *write) of(id string) *write { return &write{tx: w.tx, id: id, keyring: w.keyring} }
 
 func (w *write) key() string { return keys.Resource(keys.Distributions, w.id) }
 
@@ -122,12 +125,16 @@ func targets(d *configv1.Distribution) []target {
 // recordOf is the envelope of a distribution.
 type recordOf = *storev1.Record
 
-// record puts the distribution itself, without computed fields, and the same as its
-// newest version, of which the newest keep stay. Versions hold no references (design §5).
+// record puts the distribution itself, without computed fields and with its secrets
+// sealed, and the same as its newest version, of which the newest keep stay. Versions hold no references (design §5).
 func (w *write) record(rec recordOf, d *configv1.Distribution, keep int64) {
 	bare := proto.CloneOf(d)
 	clearOutput(bare)
 	number := rec.GetGeneration()
+	if err := records.Seal(w.keyring, rec, w.key(), bare, w.kept.sealed); err != nil {
+		w.err = cmp.Or(w.err, err)
+		return
+	}
 	if err := records.Put(w.tx, w.key(), rec, bare); err != nil {
 		w.err = cmp.Or(w.err, err)
 		return

@@ -36,6 +36,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 type serveCommand struct {
 	edge.Config
+	program.ClusterKeys
 	LogLevel slog.Level `help:"Least severe log line to print: debug, info, warn or error. Viewer requests are info." name:"log-level" default:"info" env:"SEAFRONT_LOG_LEVEL" placeholder:"LEVEL"`
 	LogJSON  bool       `help:"Print log lines as JSON." name:"log-json" env:"SEAFRONT_LOG_JSON"`
 }
@@ -61,6 +62,9 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, t.Shutdown(bound))
 	}()
+	if c.Secrets, err = c.Keyring(ctx, t.Log); err != nil {
+		return err
+	}
 	c.Telemetry, c.Version = t, version
 	e, err := edge.New(c.Config)
 	if err != nil {

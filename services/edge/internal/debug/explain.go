@@ -121,6 +121,9 @@ func explain(s *snapshot.Snapshot, objects *store.Store, q question, now time.Ti
 	}
 	out.CachePolicy = policy.ID
 	q.header.Set("Host", q.host)
+	if s.HidesEncoding(&b.Origin) {
+		q.header.Del("Accept-Encoding")
+	}
 	key, forward := policy.Key.Build(cachekey.Parts{Distribution: d.ID, Method: q.method, Path: q.path, Query: q.query, Header: q.header})
 	out.KeyHex, out.KeyQuery, out.KeyCookie = hex.EncodeToString([]byte(key)), forward.Query, forward.Cookie
 	for _, f := range forward.Header {

@@ -40,9 +40,11 @@ type Config struct {
 	// block.
 	Report interface{ Applied(report.Progress) }
 	Keep   interface{ Keep(lastgood.Step) }
-	Log    *slog.Logger
-	Tracer trace.TracerProvider
-	Meter  metric.MeterProvider
+	// Secrets opens the secrets of records. Nil: records with secrets are rejected.
+	Secrets snapshot.Opener
+	Log     *slog.Logger
+	Tracer  trace.TracerProvider
+	Meter   metric.MeterProvider
 	// BeforeSwap, when set, is called between compile and swap with the revision that
 	// is about to come into service. Tests hold an edge up with it.
 	BeforeSwap func(revision int64)
@@ -87,7 +89,7 @@ type Status struct {
 // starts nothing.
 func New(cfg Config, kept lastgood.Content) (*Follower, error) {
 	f := &Follower{cfg: cfg, tracer: cfg.Tracer.Tracer(scope), start: kept.Point, edges: map[string]struct{}{}}
-	f.current.Store(snapshot.Empty())
+	f.current.Store(snapshot.Empty().WithSecrets(cfg.Secrets))
 	f.status.Store(&Status{})
 	var err error
 	if f.metrics, err = newMetrics(cfg.Meter, f); err != nil {
@@ -164,7 +166,7 @@ func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	f.contact.Store(&began)
 	base := f.current.Load()
 	if b.Reset {
-		base = snapshot.Empty()
+		base = snapshot.Empty().WithSecrets(f.cfg.Secrets)
 		clear(f.edges)
 	}
 	changes := make([]snapshot.Change, len(b.Events))

@@ -100,17 +100,46 @@ func (r *Request) head() ([]byte, error) {
 	options := connectionOptions(r.Header)
 	for i := range r.Header {
 		name, value := r.Header[i].Name, r.Header[i].Value
-		if ownField(name) || hopByHop(name, options) {
+		if ownField(name) || hopByHop(name, options) || r.custom(name) {
 			continue
 		}
-		if !isToken(name) || !isFieldValue(value) {
-			return nil, fault(BadRequest, "field %q cannot be sent", name)
+		var err error
+		if b, err = appendField(b, name, value); err != nil {
+			return nil, err
 		}
-		b = append(b, textproto.CanonicalMIMEHeaderKey(name)...) // D15.9
-		b = append(b, ": "...)
-		b = append(b, value...)
-		b = append(b, "\r\n"...)
 	}
+	for _, h := range r.Origin.Headers {
+		value := h.Value.Reveal()
+		if value == "" && header.Equal(h.Name, "Accept-Encoding") { // D11.20
+			continue
+		}
+		var err error
+		if b, err = appendField(b, h.Name, value); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, "\r\n"...), nil
+}
+
+// custom says whether the origin has a header of its own of that name, which is sent
+// instead (C5.23, D15.6).
+func (r *Request) custom(name string) bool {
+	for i := range r.Origin.Headers {
+		if header.Equal(r.Origin.Headers[i].Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendField appends a line. The error does not hold the value, which may be secret.
+func appendField(b []byte, name, value string) ([]byte, error) {
+	if !isToken(name) || !isFieldValue(value) {
+		return nil, fault(BadRequest, "field %q cannot be sent", name)
+	}
+	b = append(b, textproto.CanonicalMIMEHeaderKey(name)...) // D15.9
+	b = append(b, ": "...)
+	b = append(b, value...)
 	return append(b, "\r\n"...), nil
 }
 

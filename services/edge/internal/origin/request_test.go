@@ -3,6 +3,7 @@
 package origin
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,6 +67,42 @@ func TestRequestHead(t *testing.T) {
 				t.Errorf("the caller's fields changed: %s", diff)
 			}
 		})
+	}
+}
+
+// TestCustomHeaders: they are sent in place of whatever else has their names (D15.6).
+func TestCustomHeaders(t *testing.T) {
+	custom := func(pairs ...string) []snapshot.CustomHeader {
+		var out []snapshot.CustomHeader
+		for i := 0; i+1 < len(pairs); i += 2 {
+			out = append(out, snapshot.CustomHeader{Name: pairs[i], Value: snapshot.NewSecret(pairs[i+1])})
+		}
+		return out
+	}
+	viewer := header.Fields{{Name: "User-Agent", Value: "Seafront"}, {Name: "authorization", Value: "viewer"}, {Name: "Accept-Encoding", Value: "gzip"}, {Name: "Connection", Value: "x-key"}}
+	const start = "GET /a HTTP/1.1\r\nHost: o.test\r\nConnection: Keep-Alive\r\n"
+	for _, tt := range []struct {
+		name   string
+		custom []snapshot.CustomHeader
+		want   string
+	}{
+		{"none", nil, "User-Agent: Seafront\r\nAuthorization: viewer\r\nAccept-Encoding: gzip\r\n"},
+		{"C5.23: added, and in place of the viewer's", custom("AUTHORIZATION", "hush", "x-key", "1"), "User-Agent: Seafront\r\nAccept-Encoding: gzip\r\nAuthorization: hush\r\nX-Key: 1\r\n"},
+		{"C5.22: in place of the edge's", custom("user-agent", "me"), "Authorization: viewer\r\nAccept-Encoding: gzip\r\nUser-Agent: me\r\n"},
+		{"without a value", custom("X-Empty", ""), "User-Agent: Seafront\r\nAuthorization: viewer\r\nAccept-Encoding: gzip\r\nX-Empty: \r\n"},
+		{"D11.20: Accept-Encoding without a value", custom("accept-encoding", ""), "User-Agent: Seafront\r\nAuthorization: viewer\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := &snapshot.Origin{Host: "o.test", HTTPPort: 80, Scheme: snapshot.HTTP, Headers: tt.custom}
+			got, err := (&Request{Origin: o, Method: "GET", Target: "/a", Header: viewer}).head()
+			if diff := cmp.Diff(start+tt.want+"\r\n", string(got)); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
+	}
+	o := &snapshot.Origin{Host: "o.test", HTTPPort: 80, Scheme: snapshot.HTTP, Headers: custom("X-Key", "hush\r\nX-Evil: 1")}
+	if b, err := (&Request{Origin: o, Method: "GET", Target: "/a"}).head(); err == nil || strings.Contains(err.Error(), "hush") {
+		t.Errorf("C5.24: a line end in a value: %q, %v", b, err)
 	}
 }
 

@@ -98,6 +98,23 @@ func TestAcceptEncodingClasses(t *testing.T) {
 	e.want("D11.18: br alone", e.get("/", "Accept-Encoding", "br"), 200, "Miss", "gzipped", 1)
 }
 
+// TestHiddenEncoding is the switch of D11.20: an origin header Accept-Encoding without
+// a value.
+func TestHiddenEncoding(t *testing.T) {
+	policy := policyOf(0, time.Hour, time.Hour)
+	policy.AcceptEncodingGzip, policy.AcceptEncodingBrotli = true, true
+	site := siteOf(80)
+	site.Config.Origins[0].CustomHeaders = []*configv1.OriginCustomHeader{{Name: "Accept-Encoding"}}
+	e := newEdge(t, options{policy: policy, site: site})
+	e.origin.says(text(200, "plain"))
+	e.get("/", "Accept-Encoding", "br, gzip")
+	if sent := e.origin.requests(); len(sent) != 1 || sent[0].Header.Has("Accept-Encoding") {
+		t.Errorf("D11.20: sent %+v", sent)
+	}
+	e.want("D11.20: gzip alone", e.get("/", "Accept-Encoding", "gzip"), 200, "Hit", "plain", 0)
+	e.want("D11.20: none", e.get("/"), 200, "Hit", "plain", 0)
+}
+
 func TestQueryStrings(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -29,6 +29,10 @@ func (p *Pipeline) key(_ context.Context, x *visit) bool {
 		fields = fields.Clone(1)
 		fields.Set("Host", x.req.Host) // D11.2
 	}
+	if x.config.HidesEncoding(&x.behavior.Origin) { // D11.20
+		fields = fields.Clone(0)
+		fields.Del("Accept-Encoding")
+	}
 	x.name, x.forward = policy.Key.Build(cachekey.Parts{
 		Distribution: x.distribution.ID,
 		Method:       x.req.Method,

@@ -34,6 +34,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 type serveCommand struct {
 	program.Server
+	program.ClusterKeys
 	MaxOrigins int64 `help:"How many origins there may be." default:"100000" env:"SEAFRONT_MAX_ORIGINS"`
 }
 
@@ -48,8 +49,12 @@ func (c *serveCommand) Validate() error {
 // Run is called by the parser.
 func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 	return c.Serve(ctx, "origin-registry", version, log, func(store *clientv3.Client, t *telemetry.Telemetry) (rpc.Part, func() error, error) {
+		secrets, err := c.Keyring(ctx, t.Log)
+		if err != nil {
+			return nil, nil, err
+		}
 		nothing := func() error { return nil }
-		return originregistry.New(originregistry.Config{Etcd: store, MaxOrigins: c.MaxOrigins, Log: t.Log}), nothing, nil
+		return originregistry.New(originregistry.Config{Etcd: store, Secrets: secrets, MaxOrigins: c.MaxOrigins, Log: t.Log}), nothing, nil
 	})
 }
 

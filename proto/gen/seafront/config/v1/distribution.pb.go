@@ -1047,8 +1047,12 @@ type Origin struct {
 	// without a slash at its end, at most 255 bytes (INVALID_RELATIVE_PATH).
 	// Default empty.
 	OriginPath string `protobuf:"bytes,4,opt,name=origin_path,json=originPath,proto3" json:"origin_path,omitempty"`
-	// Headers added to each request to the origin, at most 30. Not offered yet:
-	// setting it fails with UNSUPPORTED_OPERATION.
+	// Headers added to each request to the origin, in place of what else would be sent
+	// under their names. At most 30 (TOO_MANY_ORIGIN_CUSTOM_HEADERS), 10240 bytes of
+	// names and values together. They are not part of the cache key. With origin_ref
+	// they come on top of the registered origin's: of a name that both have, this one is
+	// sent. One named Accept-Encoding without a value keeps that header from the origin
+	// and out of the key.
 	CustomHeaders []*OriginCustomHeader `protobuf:"bytes,5,rep,name=custom_headers,json=customHeaders,proto3" json:"custom_headers,omitempty"`
 	// Access control that signs requests. Format: originAccessControls/{id}. Not
 	// offered yet: setting it fails with UNSUPPORTED_OPERATION.
@@ -1222,10 +1226,15 @@ func (*Origin_Endpoint) isOrigin_Source() {}
 
 func (*Origin_OriginRef) isOrigin_Source() {}
 
-// A header for requests to an origin. Not offered yet.
+// A header for requests to an origin.
 type OriginCustomHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Header name, at most 256 bytes.
+	// Header name, 1 to 256 bytes, unique in the list without regard to case. Not
+	// Cache-Control, Connection, Content-Length, Cookie, Host, If-Match,
+	// If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Max-Forwards,
+	// Pragma, Proxy-Authenticate, Proxy-Authorization, Proxy-Connection, Range,
+	// Request-Range, TE, Trailer, Transfer-Encoding, Upgrade, Via, X-Real-Ip,
+	// X-Seafront-Id, nor one that begins with X-Amz- or X-Edge-.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Header value, at most 1783 bytes of visible ASCII, spaces and tabs, neither of
 	// which at its ends. A secret: stored encrypted, never returned. An update keeps

@@ -66,8 +66,11 @@ type Origin struct {
 	// Access control that signs requests. Not offered yet: setting it fails with
 	// UNSUPPORTED_OPERATION.
 	AccessControl string `protobuf:"bytes,14,opt,name=access_control,json=accessControl,proto3" json:"access_control,omitempty"`
-	// Headers added to each request to the origin. Not offered yet: setting it
-	// fails with UNSUPPORTED_OPERATION.
+	// Headers added to each request to the origin, in place of what else would be sent
+	// under their names. At most 30 (TOO_MANY_ORIGIN_CUSTOM_HEADERS), 10240 bytes of
+	// names and values together. They are not part of the cache key. One named
+	// Accept-Encoding without a value keeps that header from the origin and out of the
+	// key.
 	CustomHeaders []*OriginHeader `protobuf:"bytes,15,rep,name=custom_headers,json=customHeaders,proto3" json:"custom_headers,omitempty"`
 	// The extra cache tier in front of the origin. Not offered yet: setting it
 	// fails with UNSUPPORTED_OPERATION.
@@ -218,10 +221,15 @@ func (x *Origin) GetShield() *OriginShield {
 	return nil
 }
 
-// A header for requests to an origin. Not offered yet.
+// A header for requests to an origin.
 type OriginHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Header name, at most 256 bytes.
+	// Header name, 1 to 256 bytes, unique in the list without regard to case. Not
+	// Cache-Control, Connection, Content-Length, Cookie, Host, If-Match,
+	// If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Max-Forwards,
+	// Pragma, Proxy-Authenticate, Proxy-Authorization, Proxy-Connection, Range,
+	// Request-Range, TE, Trailer, Transfer-Encoding, Upgrade, Via, X-Real-Ip,
+	// X-Seafront-Id, nor one that begins with X-Amz- or X-Edge-.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Header value, at most 1783 bytes of visible ASCII, spaces and tabs, neither of
 	// which at its ends. A secret: stored encrypted, never returned. An update keeps
