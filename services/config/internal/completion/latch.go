@@ -82,7 +82,7 @@ func (l *Latcher) latch(ctx context.Context, id ID) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	record := keys.Invalidation(id.Distribution, id.Invalidation)
-	found, err := l.KV.Get(ctx, record, clientv3.WithKeysOnly())
+	found, err := l.KV.Get(ctx, record) // etcd answers for keys alone without their leases
 	if err != nil {
 		return fmt.Errorf("read the lease of %s: %w", record, err)
 	}
