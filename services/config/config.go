@@ -22,11 +22,13 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	"github.com/seafront-cdn/seafront/services/config/internal/cachepolicy"
 	"github.com/seafront-cdn/seafront/services/config/internal/completion"
 	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
 	"github.com/seafront-cdn/seafront/services/config/internal/distribution"
+	"github.com/seafront-cdn/seafront/services/config/internal/fleet"
 	"github.com/seafront-cdn/seafront/services/config/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/config/internal/keygroup"
 	"github.com/seafront-cdn/seafront/services/config/internal/publickey"
@@ -80,6 +82,7 @@ type Service struct {
 	keyGroups     *keygroup.Server
 	invalidations *invalidation.Server
 	completions   *completion.Index
+	edges         *fleet.Server
 }
 
 // New makes the service. Nothing runs before Run.
@@ -103,6 +106,7 @@ func New(cfg Config) *Service {
 		keyGroups:     keygroup.New(cfg.Etcd, requests, limits.KeyGroups, int(limits.PublicKeysPerGroup)),
 		invalidations: invalidations(cfg, limits, requests, completions),
 		completions:   completions,
+		edges:         fleet.New(cfg.Etcd, index),
 	}
 }
 
@@ -113,6 +117,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	configv1.RegisterPublicKeyServiceServer(r, s.publicKeys)
 	configv1.RegisterKeyGroupServiceServer(r, s.keyGroups)
 	configv1.RegisterInvalidationServiceServer(r, s.invalidations)
+	edgev1.RegisterEdgeServiceServer(r, s.edges)
 }
 
 // Run follows etcd until ctx ends, and returns nil then. It serves while etcd has a

@@ -50,7 +50,7 @@ func (s *Service) observe() (func(), error) {
 func edgeStates() []commonv1.EdgeState {
 	return []commonv1.EdgeState{
 		commonv1.EdgeState_EDGE_STATE_JOINING, commonv1.EdgeState_EDGE_STATE_SERVING,
-		commonv1.EdgeState_EDGE_STATE_LAGGING, commonv1.EdgeState_EDGE_STATE_GONE,
+		commonv1.EdgeState_EDGE_STATE_LAGGING, commonv1.EdgeState_EDGE_STATE_DRAINING, commonv1.EdgeState_EDGE_STATE_GONE,
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 )
@@ -26,9 +27,10 @@ import (
 // Config is what differs between edges. Its tags are the flags of the program; the
 // zero value of each field that has a default means that default.
 type Config struct {
-	ID        string   `help:"Name of this edge; the same one after a restart. Empty is the host name." name:"id" env:"SEAFRONT_EDGE_ID" placeholder:"NAME"`
-	Pop       string   `help:"Point of presence that the edge stands in." default:"LOC1" env:"SEAFRONT_EDGE_POP"`
-	Advertise []string `help:"Addresses, host:port, under which viewers reach this edge. Empty: those that it listens on." env:"SEAFRONT_EDGE_ADVERTISE" placeholder:"ADDR"`
+	ID        string            `help:"Name of this edge; the same one after a restart. Empty is the host name." name:"id" env:"SEAFRONT_EDGE_ID" placeholder:"NAME"`
+	Pop       string            `help:"Point of presence that the edge stands in." default:"LOC1" env:"SEAFRONT_EDGE_POP"`
+	Labels    map[string]string `help:"Labels of this edge, shown by EdgeService: KEY=VALUE, at most 50." name:"label" env:"SEAFRONT_EDGE_LABELS" placeholder:"KEY=VALUE"`
+	Advertise []string          `help:"Addresses, host:port, under which viewers reach this edge. Empty: those that it listens on." env:"SEAFRONT_EDGE_ADVERTISE" placeholder:"ADDR"`
 
 	EtcdEndpoints []string `help:"Addresses of etcd. The edge starts and serves without it." name:"etcd-endpoints" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
 	DataDir       string   `help:"Directory for the last good configuration and the default certificate." name:"data" default:".seafront/edge" type:"path" env:"SEAFRONT_DATA"`
@@ -78,7 +80,6 @@ const (
 	leastCacheBytes = 1 << 20
 	// mostHeaderBytes is below what net/http refuses by itself.
 	mostHeaderBytes = 60 << 10
-	mostIDBytes     = 128
 )
 
 // Validate says what is wrong. Zero values are good: they stand for defaults.
@@ -99,8 +100,11 @@ func (c Config) Validate() error {
 	if c.MaxHeaderBytes > mostHeaderBytes || c.MaxURLBytes > mostHeaderBytes {
 		return fmt.Errorf("--max-header-bytes, --max-url-bytes: %d and %d; want at most %d", c.MaxHeaderBytes, c.MaxURLBytes, mostHeaderBytes)
 	}
-	if len(c.ID) > mostIDBytes || !printable(c.ID) || strings.Contains(c.ID, "/") {
-		return fmt.Errorf("--id: %q; want at most %d bytes of UTF-8 without slashes and control characters", c.ID, mostIDBytes)
+	if c.ID != "" && !rules.IsEdgeID(c.ID) {
+		return fmt.Errorf("--id: %q; want at most 128 bytes of UTF-8 without slashes and control characters", c.ID)
+	}
+	if vs := rules.CheckLabels("--label", c.Labels); len(vs) > 0 {
+		return fmt.Errorf("%s: %s", vs[0].Field, vs[0].Description)
 	}
 	if !printable(c.Pop) { // it stands in a header of every answer
 		return fmt.Errorf("--pop: %q; want UTF-8 without control characters", c.Pop)

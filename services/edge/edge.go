@@ -89,7 +89,7 @@ func (e *Edge) wire() error {
 		return err
 	}
 	e.reporter = report.New(report.Config{
-		Etcd: e.etcd, ID: cfg.ID, Pop: cfg.Pop, Addresses: e.advertised(), Build: cfg.build(), Log: t.Log,
+		Etcd: e.etcd, ID: cfg.ID, Pop: cfg.Pop, Addresses: e.advertised(), Labels: cfg.Labels, Build: cfg.build(), Log: t.Log,
 	})
 	e.follower, err = follow.New(follow.Config{
 		Etcd: e.etcd, Edge: cfg.ID, Pop: cfg.Pop, Report: e.reporter, Keep: kept,
@@ -115,7 +115,7 @@ func (e *Edge) wire() error {
 	}
 	e.closers = append(e.closers, func() error { answers.Close(); return nil })
 	e.viewers, err = viewer.New(viewer.Config{
-		Handler: &gate{e.follower, answers, words}, Snapshots: e.follower, Certificate: certificate,
+		Handler: &gate{e.follower, answers, words}, Snapshots: e.follower, Draining: e.follower.Draining, Certificate: certificate,
 		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, StallTimeout: cfg.StallTimeout, Grace: cfg.DrainGrace,
 		MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Log: t.Log, Meter: t.Meter,
 	})
@@ -173,11 +173,13 @@ func (e *Edge) Run(ctx context.Context) (err error) {
 func (e *Edge) ready() error {
 	switch {
 	case e.draining.Load():
-		return errors.New("draining")
+		return errors.New("draining: the edge is being stopped")
 	case !e.running.Load():
 		return errors.New("starting")
 	case !e.follower.Loaded():
 		return errors.New("no configuration: etcd has not been reached, and there is none on disk")
+	case e.follower.Draining():
+		return errors.New("draining: an operator has asked for it; UndrainEdge ends it")
 	}
 	return nil
 }

@@ -347,6 +347,7 @@ func TestValidate(t *testing.T) {
 		{edge.Config{ID: "a/b"}, "--id"},
 		{edge.Config{ID: "\xff"}, "--id"},
 		{edge.Config{ID: strings.Repeat("a", 129)}, "--id"},
+		{edge.Config{Labels: map[string]string{"a;b": "c"}}, `--label["a;b"]`},
 		{edge.Config{ID: "edge é 1", Pop: "AMS1-C2"}, ""},
 		{edge.Config{Pop: "AMS1\r\nX: y"}, "--pop"},
 		{edge.Config{StallTimeout: -1}, "--stall-timeout"},

@@ -148,6 +148,16 @@ func Edge(id string) string { return edges + "edges/" + escape(id) }
 // EdgePrefix is the prefix of all edge identities.
 const EdgePrefix = edges + "edges/"
 
+// EdgeIntent is the key of what operators want of an edge: apart from its identity,
+// which the edge itself writes, so that neither write loses the other (C8.37).
+func EdgeIntent(id string) string { return edgeIntents + escape(id) }
+
+const edgeIntents = edges + "intents/"
+
+// EdgeIntentEnd ends the range that begins with EdgePrefix and holds identities and
+// intents.
+const EdgeIntentEnd = edges + "intents0"
+
 // EdgeStatus is the key of what an edge says of itself (C8.39).
 func EdgeStatus(id string) string { return status + "edges/" + escape(id) }
 
@@ -222,6 +232,7 @@ const (
 	KindEdge
 	KindEdgeStatus
 	KindInvalidation
+	KindEdgeIntent
 )
 
 // Parse tells what a key holds and the id of the resource; of an invalidation there
@@ -244,6 +255,7 @@ func Parse(key string) (Kind, string) {
 		{resources + string(CachePolicies) + "/", KindCachePolicy},
 		{resources + string(Origins) + "/", KindOrigin},
 		{EdgePrefix, KindEdge},
+		{edgeIntents, KindEdgeIntent},
 		{EdgeStatusPrefix, KindEdgeStatus},
 	} {
 		if rest, ok := strings.CutPrefix(key, p.prefix); ok {

@@ -18,6 +18,7 @@ const (
 	maxID          = 63
 	maxCoded       = 25
 	maxSelfNamed   = 64
+	maxEdgeID      = 128
 	defaultPage    = 100
 	maxPage        = 1000
 	maxLabels      = 50
@@ -68,6 +69,8 @@ func isID(c keys.Collection, id string) bool {
 	case keys.CachePolicies, keys.OriginRequestPolicies, keys.ResponseHeadersPolicies, keys.KeyGroups,
 		keys.ContinuousDeploymentPolicies, keys.Certificates:
 		return isUUID(id)
+	case keys.Edges:
+		return IsEdgeID(id)
 	case keys.Functions, keys.KeyValueStores, keys.RealtimeLogConfigs:
 		return id != "" && len(id) <= maxSelfNamed && only(id, upper+lower+digits+"-_")
 	default:
@@ -85,6 +88,8 @@ func form(c keys.Collection) string {
 	case keys.CachePolicies, keys.OriginRequestPolicies, keys.ResponseHeadersPolicies, keys.KeyGroups,
 		keys.ContinuousDeploymentPolicies, keys.Certificates:
 		return "a UUID in lower case"
+	case keys.Edges:
+		return "1 to 128 bytes of UTF-8 without slashes and control characters"
 	case keys.Functions, keys.KeyValueStores, keys.RealtimeLogConfigs:
 		return "1 to 64 characters of [a-zA-Z0-9-_]"
 	default:
@@ -100,6 +105,13 @@ func isCoded(id string, kind byte) bool {
 func isChosenID(id string) bool {
 	return id != "" && len(id) <= maxID && strings.Contains(lower, id[:1]) &&
 		!strings.HasSuffix(id, "-") && only(id, lower+digits+"-")
+}
+
+// IsEdgeID says whether an edge may call itself that.
+func IsEdgeID(id string) bool {
+	return id != "" && len(id) <= maxEdgeID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool {
+		return r == '/' || unicode.IsControl(r)
+	})
 }
 
 func isUUID(id string) bool {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
 
@@ -64,6 +65,7 @@ func TestEveryRequestFieldIsBuiltOrRefused(t *testing.T) {
 		configv1.File_seafront_config_v1_realtime_log_config_service_proto,
 		configv1.File_seafront_config_v1_invalidation_service_proto,
 		originv1.File_seafront_origin_v1_origin_service_proto,
+		edgev1.File_seafront_edge_v1_edge_service_proto,
 		originv1.File_seafront_origin_v1_origin_access_control_service_proto,
 	} {
 		for i := range file.Services().Len() {

@@ -108,7 +108,7 @@ func (s *Snapshot) pending(changes []Change) []*item {
 		}
 		kind, id := keys.Parse(c.Key)
 		seen, held := s.seen.get(c.Key)
-		if kind == keys.KindOther || kind == keys.KindEdge || kind == keys.KindBeat || kind == keys.KindInvalidation ||
+		if kind == keys.KindOther || kind == keys.KindEdge || kind == keys.KindEdgeIntent || kind == keys.KindBeat || kind == keys.KindInvalidation ||
 			c.Deleted && !held || !c.Deleted && held && seen == c.ModRevision {
 			continue
 		}

@@ -4,6 +4,9 @@ package deployment
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -115,11 +118,14 @@ func (x *Index) acceptedAt(d distribution, revision int64) int64 {
 func (x *Index) of(q Question) Answer {
 	s := x.subject(q)
 	out := &commonv1.Deployment{State: commonv1.Deployment_STATE_IN_PROGRESS, TargetRevision: s.target}
-	registered := false
+	registered, absent := false, map[commonv1.EdgeState]int{}
 	var since time.Time
 	for _, e := range x.edges {
 		registered = registered || e.identity != nil
 		if !e.live() {
+			if e.identity != nil {
+				absent[e.state]++
+			}
 			continue
 		}
 		applied := e.applied(x.epoch)
@@ -149,7 +155,7 @@ func (x *Index) of(q Question) Answer {
 	if out.State == commonv1.Deployment_STATE_DEPLOYED && !since.IsZero() {
 		out.Since = timestamppb.New(since)
 	}
-	return Answer{out, condition(out, registered, s.accepted)}
+	return Answer{out, condition(out, registered, absent, s.accepted)}
 }
 
 // rejections are what the edge, which serves applied, rejects of the subject at its
@@ -174,8 +180,9 @@ func (e *edge) rejections(s subject, applied int64) []*commonv1.EdgeRejection {
 	return out
 }
 
-// condition puts the deployment into words.
-func condition(d *commonv1.Deployment, registered bool, accepted int64) *commonv1.Condition {
+// condition puts the deployment into words. absent counts the registered edges that do
+// not count, by state.
+func condition(d *commonv1.Deployment, registered bool, absent map[commonv1.EdgeState]int, accepted int64) *commonv1.Condition {
 	out := &commonv1.Condition{Type: ConditionConverged, Status: commonv1.Condition_STATUS_FALSE}
 	if accepted != 0 {
 		out.LastTransitionTime = timestamppb.New(time.Unix(0, accepted))
@@ -194,5 +201,18 @@ func condition(d *commonv1.Deployment, registered bool, accepted int64) *commonv
 	default:
 		out.Reason, out.Message = ReasonPending, fmt.Sprintf("%d of %d live edges serve revision %d", d.EdgesCurrent, d.EdgesTotal, d.TargetRevision)
 	}
+	if words := counted(absent); words != "" {
+		out.Message += "; not counted: " + words
+	}
 	return out
+}
+
+// counted puts numbers of edges into words, for example 2 draining, 1 gone.
+func counted(edges map[commonv1.EdgeState]int) string {
+	var out []string
+	for _, state := range slices.Sorted(maps.Keys(edges)) {
+		word := strings.ToLower(strings.TrimPrefix(state.String(), "EDGE_STATE_"))
+		out = append(out, fmt.Sprintf("%d %s", edges[state], word))
+	}
+	return strings.Join(out, ", ")
 }

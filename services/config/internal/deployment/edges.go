@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 )
@@ -31,6 +33,15 @@ type edge struct {
 	// before it counts again (C8.73, C8.74).
 	catchUp goal
 	lagging bool
+	intent  intent
+}
+
+// intent is what operators want of an edge.
+type intent struct {
+	revision int64 // 0: nothing was ever wanted
+	writeID  uint64
+	draining bool
+	since    *timestamppb.Timestamp
 }
 
 // goal is how far an edge has to be: the newest change that it has to serve, and the
@@ -106,9 +117,10 @@ func (e *edge) reached(revision int64) step {
 // judge sets the state of the edge: joining until it serves what was current when
 // it came (C8.72), lagging when it is still behind a change that was known for
 // patience, until it serves what is current then (C8.73), gone without a status
-// (C8.74). An edge that does not obey an invalidation is behind as one that does not
-// serve a change. due is the newest that was known for patience, newest the newest of
-// all. It reports whether the state changed.
+// (C8.74), draining from the wish until it has taken in the end of it and serves what
+// was current then, like one that joins. An edge that does not obey an invalidation is
+// behind as one that does not serve a change. due is the newest that was known for
+// patience, newest the newest of all. It reports whether the state changed.
 func (e *edge) judge(epoch string, due, newest goal) bool {
 	before := e.state
 	if e.met(epoch, e.catchUp) {
@@ -117,9 +129,11 @@ func (e *edge) judge(epoch string, due, newest goal) bool {
 	switch {
 	case e.status == nil:
 		e.state = commonv1.EdgeState_EDGE_STATE_GONE
+	case e.intent.draining || e.status.GetDraining():
+		e.state, e.lagging, e.catchUp = commonv1.EdgeState_EDGE_STATE_DRAINING, false, newest
 	case e.lagging:
 		e.state = commonv1.EdgeState_EDGE_STATE_LAGGING
-	case e.status.GetEpoch() != epoch || e.applied(epoch) < e.status.GetJoinRevision() || !e.met(epoch, e.catchUp):
+	case e.status.GetEpoch() != epoch || e.applied(epoch) < max(e.status.GetJoinRevision(), e.intent.revision) || !e.met(epoch, e.catchUp):
 		e.state = commonv1.EdgeState_EDGE_STATE_JOINING
 	case !e.met(epoch, due):
 		e.state, e.lagging, e.catchUp = commonv1.EdgeState_EDGE_STATE_LAGGING, true, newest

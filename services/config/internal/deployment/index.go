@@ -150,6 +150,9 @@ func (x *Index) apply(ev mirror.Event, live bool, now time.Time) {
 	case keys.KindEdge:
 		x.putIdentity(id, ev)
 		return
+	case keys.KindEdgeIntent:
+		x.putIntent(id, ev)
+		return
 	case keys.KindEdgeStatus:
 		x.putStatus(id, ev, live)
 		return
@@ -267,6 +270,19 @@ func (x *Index) putIdentity(id string, ev mirror.Event) {
 	x.drop(e)
 }
 
+func (x *Index) putIntent(id string, ev mirror.Event) {
+	e := x.edge(id)
+	e.intent = intent{}
+	var r storev1.Record
+	if !ev.Deleted && keys.Decode(ev.Value, &r) == nil {
+		var m storev1.EdgeIntent
+		// One that cannot be read does not drain: the edge does not see it either.
+		_ = proto.Unmarshal(r.GetResource(), &m)
+		e.intent = intent{ev.ModRevision, r.GetWriteId(), m.GetDraining(), m.GetUpdateTime()}
+	}
+	x.drop(e)
+}
+
 func (x *Index) putStatus(id string, ev mirror.Event, live bool) {
 	e := x.edge(id)
 	var s edgev1.EdgeStatus
@@ -281,7 +297,7 @@ func (x *Index) putStatus(id string, ev mirror.Event, live bool) {
 
 // edge finds an edge or makes one.
 func (x *Index) edge(id string) *edge {
-	i, ok := slices.BinarySearchFunc(x.edges, id, func(e *edge, id string) int { return strings.Compare(e.id, id) })
+	i, ok := x.place(id)
 	if !ok {
 		x.edges = slices.Insert(x.edges, i, &edge{id: id})
 	}
@@ -290,7 +306,7 @@ func (x *Index) edge(id string) *edge {
 
 // drop forgets an edge of which nothing is left.
 func (x *Index) drop(gone *edge) {
-	if gone.identity == nil && gone.status == nil {
+	if gone.identity == nil && gone.status == nil && gone.intent.revision == 0 {
 		x.edges = slices.DeleteFunc(x.edges, func(e *edge) bool { return e == gone })
 	}
 }
@@ -318,7 +334,8 @@ func (x *Index) Keys() iter.Seq[string] {
 			}
 		}
 		for _, e := range x.edges {
-			if e.identity != nil && !yield(keys.Edge(e.id)) || e.status != nil && !yield(keys.EdgeStatus(e.id)) {
+			if e.identity != nil && !yield(keys.Edge(e.id)) || e.status != nil && !yield(keys.EdgeStatus(e.id)) ||
+				e.intent.revision != 0 && !yield(keys.EdgeIntent(e.id)) {
 				return
 			}
 		}

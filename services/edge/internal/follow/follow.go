@@ -19,11 +19,13 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 )
@@ -65,6 +67,7 @@ type Follower struct {
 
 	// Of the one goroutine that applies.
 	edges   map[string]struct{} // keys of the registered edges
+	intent  snapshot.Change     // what operators want of this edge; without a key: nothing
 	changes int64
 	failing bool
 }
@@ -83,6 +86,9 @@ type Status struct {
 	Contact   time.Time
 	// Edges is how many edges are registered.
 	Edges int
+	// Draining says that operators want this edge to take no new viewers. It holds
+	// through restarts, with and without etcd.
+	Draining bool
 }
 
 // New returns a Follower that serves what was kept on disk, if anything was. It
@@ -113,6 +119,9 @@ func (f *Follower) Current() *snapshot.Snapshot { return f.current.Load() }
 
 // Loaded says whether there is a configuration, be it an empty one.
 func (f *Follower) Loaded() bool { return f.status.Load().Loaded }
+
+// Draining says whether operators want this edge to take no new viewers.
+func (f *Follower) Draining() bool { return f.status.Load().Draining }
 
 // Status returns where the configuration comes from.
 func (f *Follower) Status() Status {
@@ -157,6 +166,9 @@ func (f *Follower) keys() iter.Seq[string] {
 				return
 			}
 		}
+		if f.intent.Key != "" {
+			yield(f.intent.Key)
+		}
 	}
 }
 
@@ -168,6 +180,7 @@ func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	if b.Reset {
 		base = snapshot.Empty().WithSecrets(f.cfg.Secrets)
 		clear(f.edges)
+		f.intent = snapshot.Change{}
 	}
 	changes := make([]snapshot.Change, len(b.Events))
 	for i, e := range b.Events {
@@ -180,9 +193,9 @@ func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	}
 	f.current.Store(next)
 	swapped := time.Now()
-	news := len(done.Applied) > 0 || b.Reset || next.Epoch != base.Epoch || f.status.Load().Source != edgev1.EdgeStatus_SOURCE_ETCD
+	news := len(done.Applied) > 0 || b.Reset || next.Epoch != base.Epoch || f.draining() != f.status.Load().Draining || f.status.Load().Source != edgev1.EdgeStatus_SOURCE_ETCD
 	f.acknowledge(swapped, edgev1.EdgeStatus_SOURCE_ETCD, news)
-	f.cfg.Keep.Keep(step(b, changes, done))
+	f.cfg.Keep.Keep(step(b, changes, done, f.cfg.Edge))
 	if b.Live {
 		f.trace(ctx, done, began, swapped)
 	}
@@ -190,19 +203,35 @@ func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	f.tell(ctx, done)
 }
 
-// track counts the edges that are registered: together they may write so many
-// statuses a second.
+// track keeps what is about edges: those that are registered, which together may write
+// so many statuses a second, and what operators want of this one.
 func (f *Follower) track(changes []snapshot.Change) {
 	for _, c := range changes {
-		if kind, _ := keys.Parse(c.Key); kind != keys.KindEdge {
-			continue
-		}
-		if c.Deleted {
+		switch kind, id := keys.Parse(c.Key); {
+		case kind == keys.KindEdge && c.Deleted:
 			delete(f.edges, c.Key)
-		} else {
+		case kind == keys.KindEdge:
 			f.edges[c.Key] = struct{}{}
+		case kind == keys.KindEdgeIntent && id == f.cfg.Edge && c.Deleted:
+			f.intent = snapshot.Change{}
+		case kind == keys.KindEdgeIntent && id == f.cfg.Edge:
+			f.intent = c
 		}
 	}
+}
+
+// draining is what operators want. A wish of a later release that cannot be read is
+// none: an edge that is drained by mistake is an outage.
+func (f *Follower) draining() bool {
+	if f.intent.Key == "" {
+		return false
+	}
+	var r storev1.Record
+	var m storev1.EdgeIntent
+	if keys.Decode(f.intent.Value, &r) != nil || proto.Unmarshal(r.GetResource(), &m) != nil {
+		return false
+	}
+	return m.GetDraining()
 }
 
 // acknowledge says what is in service since a moment ago.
@@ -210,9 +239,14 @@ func (f *Follower) acknowledge(since time.Time, source edgev1.EdgeStatus_Source,
 	if news {
 		f.changes++
 	}
-	f.status.Store(&Status{Loaded: true, Since: since, Source: source, Edges: len(f.edges)})
+	draining := f.draining()
+	if was := f.status.Swap(&Status{Loaded: true, Since: since, Source: source, Edges: len(f.edges), Draining: draining}); was.Draining != draining {
+		f.cfg.Log.Info("draining on request of an operator", slog.Bool("draining", draining))
+	}
+	_, registered := f.edges[keys.Edge(f.cfg.Edge)]
 	f.cfg.Report.Applied(report.Progress{
-		Snapshot: f.current.Load(), Since: since, Source: source, Changes: f.changes, Edges: len(f.edges),
+		Snapshot: f.current.Load(), Since: since, Source: source, Changes: f.changes,
+		Edges: len(f.edges), Registered: registered, Draining: draining,
 	})
 }
 

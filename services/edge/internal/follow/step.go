@@ -10,9 +10,9 @@ import (
 )
 
 // step is what has to be on disk after a batch: every version that came into
-// service, beside it every newest version that did not, and the edges that are
-// registered. Records that the snapshot had seen already are there already.
-func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report) lastgood.Step {
+// service, beside it every newest version that did not, the edges that are
+// registered, and what operators want of this one. Records that the snapshot had seen already are there already.
+func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report, edge string) lastgood.Step {
 	became := outcomes(done.Applied)
 	out := lastgood.Step{Point: mirror.Point{Revision: b.Revision, Epoch: b.Epoch}, Reset: b.Reset}
 	for _, c := range changes {
@@ -27,6 +27,8 @@ func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report) lastg
 		case keys.KindOrigin:
 			a, known = became(keys.Origins.Name(id))
 		case keys.KindEpoch, keys.KindEdge:
+		case keys.KindEdgeIntent:
+			known = id == edge
 		default:
 			continue
 		}

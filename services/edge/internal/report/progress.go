@@ -22,8 +22,12 @@ type Progress struct {
 	Source edgev1.EdgeStatus_Source
 	// Changes counts what is worth telling at once. A revision alone is not.
 	Changes int64
-	// Edges is how many edges are registered.
-	Edges int
+	// Edges is how many edges are registered; Registered says whether this one is
+	// among them.
+	Edges      int
+	Registered bool
+	// Draining says that operators want the edge to drain.
+	Draining bool
 }
 
 // Rates of status writes (design 3.4, C8.68).
@@ -66,6 +70,21 @@ func pause(written, now Progress, join int64) time.Duration {
 	return never
 }
 
+// forgotten says why an edge that registered at revision join of a data set has to do
+// so again, nil when it need not: what it serves shows its registration no more. It was
+// deleted, or the store is another one, restored from a backup perhaps (C8.88).
+func forgotten(now Progress, epoch string, join int64) error {
+	switch {
+	case now.Snapshot == nil || now.Source != edgev1.EdgeStatus_SOURCE_ETCD:
+		return nil
+	case epoch != "" && now.Snapshot.Epoch != epoch:
+		return errAnotherDataSet
+	case now.Snapshot.Revision >= join && !now.Registered:
+		return errForgotten
+	}
+	return nil
+}
+
 // mostRejected is how many rejections a status names.
 const mostRejected = 100
 
@@ -83,6 +102,7 @@ func (r *Reporter) status(p Progress, join int64, now time.Time) *edgev1.EdgeSta
 		Source:          p.Source,
 		Build:           r.cfg.Build,
 		ReportTime:      timestamppb.New(now),
+		Draining:        p.Draining,
 	}
 	for _, x := range rejections[:min(len(rejections), mostRejected)] {
 		out.Rejected = append(out.Rejected, &edgev1.RejectedRecord{

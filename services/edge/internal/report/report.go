@@ -45,6 +45,8 @@ type Config struct {
 	Pop string
 	// Addresses are where viewers reach the edge, host:port.
 	Addresses []string
+	// Labels are the operator's own.
+	Labels map[string]string
 	// Build names release and commit.
 	Build string
 	Log   *slog.Logger
@@ -131,7 +133,12 @@ func rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-var errLeaseLost = errors.New("lease is lost")
+// Why a session ends although etcd answers. The next one registers anew.
+var (
+	errLeaseLost      = errors.New("lease is lost")
+	errAnotherDataSet = errors.New("the store is another data set")
+	errForgotten      = errors.New("the registration was deleted")
+)
 
 // session is one lease, from its grant to its loss or to the end of ctx. registered
 // is called when the edge is known to etcd.
@@ -178,7 +185,9 @@ func (r *Reporter) revoke(ctx context.Context, lease clientv3.LeaseID) {
 func (r *Reporter) register(ctx context.Context) (join int64, err error) {
 	bound, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	identity, err := keys.Encode(&edgev1.Edge{Name: keys.Edges.Name(r.cfg.ID), Pop: r.cfg.Pop, Addresses: r.cfg.Addresses})
+	identity, err := keys.Encode(&edgev1.Edge{
+		Name: keys.Edges.Name(r.cfg.ID), Pop: r.cfg.Pop, Addresses: r.cfg.Addresses, Labels: r.cfg.Labels,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -194,9 +203,13 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 	var written Progress
 	var last time.Time
 	told := false // that the name is used twice
+	epoch := ""   // under which this session has reported
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
+		if err := forgotten(r.current(), epoch, join); err != nil {
+			return err
+		}
 		if wait := pause(written, r.current(), join); wait != never {
 			timer.Reset(wait - time.Since(last))
 		} else {
@@ -222,7 +235,7 @@ func (r *Reporter) publish(ctx context.Context, lease clientv3.LeaseID, join int
 				told = true
 			}
 			if err == nil {
-				written = p
+				written, epoch = p, p.Snapshot.Epoch
 			} else if !rest(ctx, retryPause+rand.N(retryPause)) {
 				return nil
 			}

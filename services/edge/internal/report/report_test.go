@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { etcdtest.Main(m) }
 func at(revision, changes int64, edges int) Progress {
 	s, _ := snapshot.Empty().Apply(revision, nil)
 	return Progress{
-		Snapshot: s, Since: time.Unix(1700000000, 0), Source: edgev1.EdgeStatus_SOURCE_ETCD, Changes: changes, Edges: edges,
+		Snapshot: s, Since: time.Unix(1700000000, 0), Source: edgev1.EdgeStatus_SOURCE_ETCD, Changes: changes, Edges: edges, Registered: true,
 	}
 }
 
@@ -189,6 +189,52 @@ func TestLostLeaseIsReplaced(t *testing.T) {
 		t.Error("the lost lease is used again")
 	}
 	stop()
+}
+
+// An edge whose registration is deleted while it runs, or that finds another data set,
+// registers again, and is joining from there.
+func TestRegistersAgain(t *testing.T) {
+	c := etcdtest.Client(t)
+	r := reporter(c, "e")
+	named := func(epoch string, revision, changes int64) Progress {
+		p := at(revision, changes, 1)
+		p.Snapshot, _ = p.Snapshot.Apply(revision, []snapshot.Change{{Key: keys.Epoch, Value: []byte(epoch), ModRevision: revision}})
+		return p
+	}
+	r.Applied(named("one", 1000, 1))
+	stop := run(t, r)
+	defer stop()
+	first, _ := await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool { return s != nil })
+	if _, err := c.Delete(t.Context(), keys.Edge("e")); err != nil {
+		t.Fatal(err)
+	}
+	lost := named("one", 1001, 2)
+	lost.Registered = false
+	r.Applied(lost)
+	registered := func() int64 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		changes := c.Watch(ctx, keys.Edge("e"))
+		for {
+			got, err := c.Get(ctx, keys.Edge("e"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Kvs) == 1 && got.Kvs[0].CreateRevision > first.GetJoinRevision() {
+				return got.Kvs[0].ModRevision
+			}
+			<-changes
+		}
+	}
+	join := registered()
+	r.Applied(named("one", 1002, 3))
+	await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool {
+		return s.GetAppliedRevision() == 1002 && s.GetJoinRevision() >= join
+	})
+	r.Applied(named("two", 50, 4)) // C8.88: a backup without raised revisions
+	await(t, c, "e", func(s *edgev1.EdgeStatus, _ int64) bool {
+		return s.GetEpoch() == "two" && s.GetAppliedRevision() == 50 && s.GetJoinRevision() > join
+	})
 }
 
 // Two edges under one name overwrite each other's status: what config believes of the

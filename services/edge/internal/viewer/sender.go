@@ -30,6 +30,8 @@ type sender struct {
 	control *http.ResponseController
 	request *http.Request
 	stall   time.Duration
+	// draining, when not nil, says whether the connection is to end with this answer.
+	draining func() bool
 	// whole says that the viewer has the answer, or will have it when ServeHTTP
 	// returns.
 	whole bool
@@ -168,7 +170,8 @@ func (s *sender) head(a *exchange.Answer) {
 	if s.leavesBody() {
 		_ = s.control.SetReadDeadline(time.Now()) // net/http would wait for the body
 	}
-	if a.Close || s.leavesBody() || s.framingUnknown() {
+	leaves := s.draining != nil && s.draining() // on HTTP/2, net/http makes a GOAWAY of it
+	if a.Close || s.leavesBody() || s.framingUnknown() || leaves {
 		h["Connection"] = []string{"close"}
 	}
 }

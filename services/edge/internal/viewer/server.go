@@ -51,6 +51,9 @@ type Config struct {
 	}
 	// Snapshots tells which HTTP versions a name may use.
 	Snapshots interface{ Current() *snapshot.Snapshot }
+	// Draining, when set, says whether viewers are to go elsewhere: each connection then
+	// ends after the answer that it waits for, HTTP/2 with those that are under way.
+	Draining func() bool
 	// Certificate is shown to every viewer.
 	Certificate *Certificate
 	// HeaderTimeout bounds a TLS handshake and the head of a request, IdleTimeout the
@@ -133,7 +136,7 @@ func served(l net.Listener, err error) error {
 
 // ServeHTTP adapts one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	to := &sender{w: w, control: http.NewResponseController(w), request: r, stall: s.cfg.StallTimeout}
+	to := &sender{w: w, control: http.NewResponseController(w), request: r, stall: s.cfg.StallTimeout, draining: s.cfg.Draining}
 	s.cfg.Handler.Serve(r.Context(), request(r), to)
 	if !to.whole {
 		to.abort()

@@ -9,8 +9,10 @@
 package edgev1
 
 import (
+	v1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -76,15 +78,42 @@ func (EdgeStatus_Source) EnumDescriptor() ([]byte, []int) {
 	return file_seafront_edge_v1_edge_proto_rawDescGZIP(), []int{1, 0}
 }
 
-// The identity of one cache server, registered by itself and rarely written.
+// One cache server. Its identity is registered by itself at each start; whether it is
+// to drain is decided by operators, and lies apart from that, so that neither
+// overwrites the other.
 type Edge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Resource name. Format: edges/{edge}.
+	// Resource name. Format: edges/{edge}, where {edge} is what the edge calls itself:
+	// at most 128 bytes without slashes and control characters.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The point of presence that the edge stands in, for example AMS1.
+	// The point of presence that the edge stands in, for example AMS1. Output only.
 	Pop string `protobuf:"bytes,2,opt,name=pop,proto3" json:"pop,omitempty"`
-	// Where viewers reach the edge: host:port for HTTP and HTTPS.
-	Addresses     []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Where viewers reach the edge: host:port for HTTP and HTTPS. Output only.
+	Addresses []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Labels that the edge was started with. Output only.
+	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Version of the operators' part of the edge: it changes with each drain and
+	// undrain, not with a restart of the edge. Output only.
+	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The condition of the edge as the answering server sees it. Output only.
+	State v1.EdgeState `protobuf:"varint,6,opt,name=state,proto3,enum=seafront.common.v1.EdgeState" json:"state,omitempty"`
+	// True from DrainEdge to UndrainEdge, whatever the edge says of itself. Output
+	// only.
+	Draining bool `protobuf:"varint,7,opt,name=draining,proto3" json:"draining,omitempty"`
+	// When draining began or ended last. Absent when it never was asked for. Output
+	// only.
+	DrainUpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=drain_update_time,json=drainUpdateTime,proto3" json:"drain_update_time,omitempty"`
+	// What the edge last said of itself: the revision that it serves, rejected records,
+	// build, time of the report. Absent while its lease has expired. Output only.
+	Status *EdgeStatus `protobuf:"bytes,9,opt,name=status,proto3" json:"status,omitempty"`
+	// The newest etcd revision that changed the configuration, as far as the answering
+	// server has seen. An edge that serves this one or a newer one is up to date. Output
+	// only.
+	NewestRevision int64 `protobuf:"varint,10,opt,name=newest_revision,json=newestRevision,proto3" json:"newest_revision,omitempty"`
+	// For how long the oldest change that the edge does not serve has been known to the
+	// answering server, exact to a second. Absent when the edge is up to date or
+	// gone. Output only.
+	Behind        *durationpb.Duration `protobuf:"bytes,11,opt,name=behind,proto3" json:"behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -136,6 +165,62 @@ func (x *Edge) GetPop() string {
 func (x *Edge) GetAddresses() []string {
 	if x != nil {
 		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Edge) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Edge) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Edge) GetState() v1.EdgeState {
+	if x != nil {
+		return x.State
+	}
+	return v1.EdgeState(0)
+}
+
+func (x *Edge) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *Edge) GetDrainUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DrainUpdateTime
+	}
+	return nil
+}
+
+func (x *Edge) GetStatus() *EdgeStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *Edge) GetNewestRevision() int64 {
+	if x != nil {
+		return x.NewestRevision
+	}
+	return 0
+}
+
+func (x *Edge) GetBehind() *durationpb.Duration {
+	if x != nil {
+		return x.Behind
 	}
 	return nil
 }
@@ -440,11 +525,23 @@ var File_seafront_edge_v1_edge_proto protoreflect.FileDescriptor
 
 const file_seafront_edge_v1_edge_proto_rawDesc = "" +
 	"\n" +
-	"\x1bseafront/edge/v1/edge.proto\x12\x10seafront.edge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"J\n" +
+	"\x1bseafront/edge/v1/edge.proto\x12\x10seafront.edge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#seafront/common/v1/deployment.proto\"\x80\x04\n" +
 	"\x04Edge\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03pop\x18\x02 \x01(\tR\x03pop\x12\x1c\n" +
-	"\taddresses\x18\x03 \x03(\tR\taddresses\"\xa8\x05\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\x12:\n" +
+	"\x06labels\x18\x04 \x03(\v2\".seafront.edge.v1.Edge.LabelsEntryR\x06labels\x12\x12\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\x123\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x1d.seafront.common.v1.EdgeStateR\x05state\x12\x1a\n" +
+	"\bdraining\x18\a \x01(\bR\bdraining\x12F\n" +
+	"\x11drain_update_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0fdrainUpdateTime\x124\n" +
+	"\x06status\x18\t \x01(\v2\x1c.seafront.edge.v1.EdgeStatusR\x06status\x12'\n" +
+	"\x0fnewest_revision\x18\n" +
+	" \x01(\x03R\x0enewestRevision\x121\n" +
+	"\x06behind\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06behind\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x05\n" +
 	"\n" +
 	"EdgeStatus\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x14\n" +
@@ -490,26 +587,34 @@ func file_seafront_edge_v1_edge_proto_rawDescGZIP() []byte {
 }
 
 var file_seafront_edge_v1_edge_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_seafront_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_seafront_edge_v1_edge_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_seafront_edge_v1_edge_proto_goTypes = []any{
 	(EdgeStatus_Source)(0),        // 0: seafront.edge.v1.EdgeStatus.Source
 	(*Edge)(nil),                  // 1: seafront.edge.v1.Edge
 	(*EdgeStatus)(nil),            // 2: seafront.edge.v1.EdgeStatus
 	(*DeadCount)(nil),             // 3: seafront.edge.v1.DeadCount
 	(*RejectedRecord)(nil),        // 4: seafront.edge.v1.RejectedRecord
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	nil,                           // 5: seafront.edge.v1.Edge.LabelsEntry
+	(v1.EdgeState)(0),             // 6: seafront.common.v1.EdgeState
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
 }
 var file_seafront_edge_v1_edge_proto_depIdxs = []int32{
-	5, // 0: seafront.edge.v1.EdgeStatus.applied_time:type_name -> google.protobuf.Timestamp
-	4, // 1: seafront.edge.v1.EdgeStatus.rejected:type_name -> seafront.edge.v1.RejectedRecord
-	0, // 2: seafront.edge.v1.EdgeStatus.source:type_name -> seafront.edge.v1.EdgeStatus.Source
-	5, // 3: seafront.edge.v1.EdgeStatus.report_time:type_name -> google.protobuf.Timestamp
-	3, // 4: seafront.edge.v1.EdgeStatus.dead:type_name -> seafront.edge.v1.DeadCount
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5,  // 0: seafront.edge.v1.Edge.labels:type_name -> seafront.edge.v1.Edge.LabelsEntry
+	6,  // 1: seafront.edge.v1.Edge.state:type_name -> seafront.common.v1.EdgeState
+	7,  // 2: seafront.edge.v1.Edge.drain_update_time:type_name -> google.protobuf.Timestamp
+	2,  // 3: seafront.edge.v1.Edge.status:type_name -> seafront.edge.v1.EdgeStatus
+	8,  // 4: seafront.edge.v1.Edge.behind:type_name -> google.protobuf.Duration
+	7,  // 5: seafront.edge.v1.EdgeStatus.applied_time:type_name -> google.protobuf.Timestamp
+	4,  // 6: seafront.edge.v1.EdgeStatus.rejected:type_name -> seafront.edge.v1.RejectedRecord
+	0,  // 7: seafront.edge.v1.EdgeStatus.source:type_name -> seafront.edge.v1.EdgeStatus.Source
+	7,  // 8: seafront.edge.v1.EdgeStatus.report_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: seafront.edge.v1.EdgeStatus.dead:type_name -> seafront.edge.v1.DeadCount
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_seafront_edge_v1_edge_proto_init() }
@@ -523,7 +628,7 @@ func file_seafront_edge_v1_edge_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_edge_v1_edge_proto_rawDesc), len(file_seafront_edge_v1_edge_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -14,6 +14,7 @@ package storev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -351,6 +352,62 @@ func (x *RequestMemory) GetHash() []byte {
 	return nil
 }
 
+// What operators want of an edge. It lies apart from the identity that the edge
+// writes, so that neither loses the other's write.
+type EdgeIntent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The edge is to take no new viewers.
+	Draining bool `protobuf:"varint,1,opt,name=draining,proto3" json:"draining,omitempty"`
+	// When draining was last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EdgeIntent) Reset() {
+	*x = EdgeIntent{}
+	mi := &file_seafront_store_v1_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EdgeIntent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EdgeIntent) ProtoMessage() {}
+
+func (x *EdgeIntent) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_store_v1_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EdgeIntent.ProtoReflect.Descriptor instead.
+func (*EdgeIntent) Descriptor() ([]byte, []int) {
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *EdgeIntent) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *EdgeIntent) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
 // The place in a paged listing that a page token stands for.
 type PageToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -368,7 +425,7 @@ type PageToken struct {
 
 func (x *PageToken) Reset() {
 	*x = PageToken{}
-	mi := &file_seafront_store_v1_record_proto_msgTypes[5]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +437,7 @@ func (x *PageToken) String() string {
 func (*PageToken) ProtoMessage() {}
 
 func (x *PageToken) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_store_v1_record_proto_msgTypes[5]
+	mi := &file_seafront_store_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +450,7 @@ func (x *PageToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageToken.ProtoReflect.Descriptor instead.
 func (*PageToken) Descriptor() ([]byte, []int) {
-	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_seafront_store_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PageToken) GetMethod() string {
@@ -428,7 +485,7 @@ var File_seafront_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_seafront_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1eseafront/store/v1/record.proto\x12\x11seafront.store.v1\"\xf5\x01\n" +
+	"\x1eseafront/store/v1/record.proto\x12\x11seafront.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bwrite_id\x18\x01 \x01(\x04R\awriteId\x12\x1e\n" +
 	"\n" +
@@ -455,7 +512,12 @@ const file_seafront_store_v1_record_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"7\n" +
 	"\rRequestMemory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hash\"m\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\"e\n" +
+	"\n" +
+	"EdgeIntent\x12\x1a\n" +
+	"\bdraining\x18\x01 \x01(\bR\bdraining\x12;\n" +
+	"\vupdate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"m\n" +
 	"\tPageToken\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\tR\x05after\x12\x1a\n" +
@@ -475,24 +537,27 @@ func file_seafront_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_seafront_store_v1_record_proto_rawDescData
 }
 
-var file_seafront_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_seafront_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_seafront_store_v1_record_proto_goTypes = []any{
-	(*Record)(nil),        // 0: seafront.store.v1.Record
-	(*Secrets)(nil),       // 1: seafront.store.v1.Secrets
-	(*Claim)(nil),         // 2: seafront.store.v1.Claim
-	(*NameClaim)(nil),     // 3: seafront.store.v1.NameClaim
-	(*RequestMemory)(nil), // 4: seafront.store.v1.RequestMemory
-	(*PageToken)(nil),     // 5: seafront.store.v1.PageToken
-	nil,                   // 6: seafront.store.v1.Secrets.ValuesEntry
+	(*Record)(nil),                // 0: seafront.store.v1.Record
+	(*Secrets)(nil),               // 1: seafront.store.v1.Secrets
+	(*Claim)(nil),                 // 2: seafront.store.v1.Claim
+	(*NameClaim)(nil),             // 3: seafront.store.v1.NameClaim
+	(*RequestMemory)(nil),         // 4: seafront.store.v1.RequestMemory
+	(*EdgeIntent)(nil),            // 5: seafront.store.v1.EdgeIntent
+	(*PageToken)(nil),             // 6: seafront.store.v1.PageToken
+	nil,                           // 7: seafront.store.v1.Secrets.ValuesEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_seafront_store_v1_record_proto_depIdxs = []int32{
 	1, // 0: seafront.store.v1.Record.secrets:type_name -> seafront.store.v1.Secrets
-	6, // 1: seafront.store.v1.Secrets.values:type_name -> seafront.store.v1.Secrets.ValuesEntry
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	7, // 1: seafront.store.v1.Secrets.values:type_name -> seafront.store.v1.Secrets.ValuesEntry
+	8, // 2: seafront.store.v1.EdgeIntent.update_time:type_name -> google.protobuf.Timestamp
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_seafront_store_v1_record_proto_init() }
@@ -506,7 +571,7 @@ func file_seafront_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_store_v1_record_proto_rawDesc), len(file_seafront_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
