@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
@@ -48,9 +49,16 @@ type Company struct {
 	// Targets are the records of what the resource refers to, by resource name.
 	Targets map[string]records.Item
 
-	kv   clientv3.KV
-	refs string // prefix of the references to the resource
-	at   int64  // the revision at which referrers were looked at; 0: they were not
+	kv     clientv3.KV
+	refs   string // prefix of the references to the resource
+	at     int64  // the revision at which referrers were looked at; 0: they were not
+	beside []beside
+}
+
+// beside is a resource that a referrer refers to as well, and the key by which it does.
+type beside struct {
+	key, ref string
+	revision int64
 }
 
 // Referrers visits the records of those who refer to the resource, as they are at one
@@ -77,6 +85,39 @@ func (c *Company) Referrers(ctx context.Context, want func(keys.Collection) bool
 		return fmt.Errorf("%w: %w", errMovedOn, err)
 	}
 	return err
+}
+
+// Beside reads the resource id of collection of, which the referrer holder of
+// collection by refers to as well, as it is at the revision of Referrers. The write
+// then depends on that resource being as it was, and writes holder's reference to it
+// again: a change of it that looks at its referrers at the same moment and knows
+// nothing of this one fails (C8.53).
+func (c *Company) Beside(ctx context.Context, of keys.Collection, id string, by keys.Collection, holder string, m proto.Message) (found bool, err error) {
+	err = records.Each(ctx, c.kv, []string{keys.Resource(of, id)}, c.at, func(item records.Item) error {
+		found = true
+		c.beside = append(c.beside, beside{item.Key, keys.Ref(of, id, by, holder), item.ModRevision})
+		return item.Into(m)
+	})
+	if errors.Is(err, rpctypes.ErrCompacted) {
+		return false, fmt.Errorf("%w: %w", errMovedOn, err)
+	}
+	return found, err
+}
+
+// depend makes the write depend on what Join has looked at.
+func (c *Company) depend(w *Write) error {
+	if c.at != 0 {
+		w.NoneNewerUnder(conditionReferrers, c.refs, c.at)
+	}
+	for _, b := range c.beside {
+		w.AtRevision(conditionTarget, b.key, b.revision)
+		w.Exists(conditionTarget, b.ref)
+		w.Put(b.ref, nil)
+	}
+	if n := w.Ops(); n > etcd.MaxOps { // C8.61
+		return tooLarge(w.Name, n)
+	}
+	return nil
 }
 
 // company finds what the resource refers to (C2.1 step 10).

@@ -197,7 +197,12 @@ func (c *Collection[M]) claim(w *Write, m, asked M) error {
 	return nil
 }
 
+// name claims a unique name. Those of managed resources are taken, though no key says
+// so: people could not tell the two apart.
 func (c *Collection[M]) name(w *Write, name string) error {
+	if slices.ContainsFunc(c.kind.Managed, func(m M) bool { return c.kind.Name(m) == name }) {
+		return c.taken(c.kind.NameField, name)
+	}
 	value, err := keys.Encode(&storev1.NameClaim{Id: w.ID})
 	if err != nil {
 		return internal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 )
 
@@ -133,6 +134,12 @@ func moving(name string, cause error) *apierr.Error {
 	e := apierr.New(apierr.Unavailable, apierr.ReasonServiceUnavailable, "%s, or what it refers to, is being changed at the same time; try again", name)
 	e.Cause = cause
 	return e
+}
+
+// tooLarge is the error for a write that depends on more than etcd takes at once.
+func tooLarge(name string, ops int) error {
+	return apierr.New(apierr.Invalid, rules.ReasonTooLarge, "the change of %s depends on %d keys at once, at most %d are possible", name, ops, etcd.MaxOps).
+		With("resource", name).With("limit", strconv.Itoa(etcd.MaxOps)).With("actual", strconv.Itoa(ops))
 }
 
 func required(field string) error {

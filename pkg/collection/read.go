@@ -120,8 +120,7 @@ type ListRequest[M Resource] struct {
 
 // List returns a page: managed resources first, each kind in the order of ids (C3.26).
 func (c *Collection[M]) List(ctx context.Context, req ListRequest[M]) (page []M, next string, err error) {
-	size, vs := rules.PageSize(req.PageSize)
-	bad := append(req.Bad, vs...)
+	size, bad := rules.PageSize(req.PageSize)
 	filter := string([]byte{'0' + byte(req.Only)}) + req.Filter
 	after, ours := managedToken(req.Token, req.Method, filter)
 	listing := records.ListRequest{
@@ -132,7 +131,7 @@ func (c *Collection[M]) List(ctx context.Context, req ListRequest[M]) (page []M,
 			bad = append(bad, rules.Violation(v))
 		}
 	}
-	if err := BadFields("", bad); err != nil {
+	if err := BadFields("", append(bad, req.Bad...)); err != nil {
 		return nil, "", err
 	}
 	if req.Only != Custom && (req.Token == "" || ours) {

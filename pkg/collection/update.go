@@ -73,8 +73,8 @@ func (c *Collection[M]) update(ctx context.Context, id string, in M, mask *field
 		return made, m, false, err
 	}
 	w.hold(c.refs(old), pins)
-	if company.at != 0 {
-		w.NoneNewerUnder(conditionReferrers, company.refs, company.at)
+	if err := company.depend(w); err != nil {
+		return made, m, false, err
 	}
 	stored, err := c.fill(ctx, w, rec, old, m, request)
 	if err != nil {

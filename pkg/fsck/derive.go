@@ -38,6 +38,8 @@ func collections() []collection {
 	return []collection{
 		of(keys.Distributions, distribution),
 		of(keys.CachePolicies, named[*configv1.CachePolicy](keys.CachePolicies)),
+		of(keys.OriginRequestPolicies, named[*configv1.OriginRequestPolicy](keys.OriginRequestPolicies)),
+		of(keys.ResponseHeadersPolicies, named[*configv1.ResponseHeadersPolicy](keys.ResponseHeadersPolicies)),
 		of(keys.PublicKeys, func(id string, k *configv1.PublicKey, _ *storev1.Record) []derived {
 			return append(names(keys.PublicKeys, id, k.GetDisplayName()), reference(keys.PublicKeys, id, k.GetCallerReference()))
 		}),

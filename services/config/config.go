@@ -24,13 +24,13 @@ import (
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
-	"github.com/seafront-cdn/seafront/services/config/internal/cachepolicy"
 	"github.com/seafront-cdn/seafront/services/config/internal/completion"
 	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
 	"github.com/seafront-cdn/seafront/services/config/internal/distribution"
 	"github.com/seafront-cdn/seafront/services/config/internal/fleet"
 	"github.com/seafront-cdn/seafront/services/config/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/config/internal/keygroup"
+	"github.com/seafront-cdn/seafront/services/config/internal/policy"
 	"github.com/seafront-cdn/seafront/services/config/internal/publickey"
 )
 
@@ -77,7 +77,9 @@ type Service struct {
 	cfg           Config
 	index         *deployment.Index
 	distributions *distribution.Server
-	policies      *cachepolicy.Server
+	cache         *policy.Cache
+	request       *policy.OriginRequest
+	response      *policy.ResponseHeaders
 	publicKeys    *publickey.Server
 	keyGroups     *keygroup.Server
 	invalidations *invalidation.Server
@@ -101,7 +103,9 @@ func New(cfg Config) *Service {
 			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Limits: limits.distribution(cfg.BaseDomain), Secrets: cfg.Secrets,
 			Most: cfg.MaxDistributions, MostStaging: limits.StagingDistributions, Versions: cfg.Versions,
 		}),
-		policies:      cachepolicy.New(cfg.Etcd),
+		cache:         policy.NewCache(cfg.Etcd, requests, limits.CachePolicies, limits.cacheItems()),
+		request:       policy.NewOriginRequest(cfg.Etcd, requests, limits.OriginRequestPolicies, limits.requestItems()),
+		response:      policy.NewResponseHeaders(cfg.Etcd, requests, limits.ResponseHeadersPolicies, limits.response()),
 		publicKeys:    publickey.New(cfg.Etcd, requests, limits.PublicKeys),
 		keyGroups:     keygroup.New(cfg.Etcd, requests, limits.KeyGroups, int(limits.PublicKeysPerGroup)),
 		invalidations: invalidations(cfg, limits, requests, completions),
@@ -113,7 +117,9 @@ func New(cfg Config) *Service {
 // Register adds the gRPC services.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	configv1.RegisterDistributionServiceServer(r, s.distributions)
-	configv1.RegisterCachePolicyServiceServer(r, s.policies)
+	configv1.RegisterCachePolicyServiceServer(r, s.cache)
+	configv1.RegisterOriginRequestPolicyServiceServer(r, s.request)
+	configv1.RegisterResponseHeadersPolicyServiceServer(r, s.response)
 	configv1.RegisterPublicKeyServiceServer(r, s.publicKeys)
 	configv1.RegisterKeyGroupServiceServer(r, s.keyGroups)
 	configv1.RegisterInvalidationServiceServer(r, s.invalidations)

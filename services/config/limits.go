@@ -14,6 +14,8 @@ import (
 // same moment may pass it by their number (C8.63). 0 means the default. Its tags are
 // flags, to be embedded with the prefix max-.
 type Limits struct {
+	PolicyLimits
+
 	StagingDistributions int64 `help:"How many staging distributions there may be; 0 is 20." group:"Quotas" env:"SEAFRONT_MAX_STAGING_DISTRIBUTIONS"`
 	Aliases              int64 `help:"How many aliases a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ALIASES"`
 	Origins              int64 `help:"How many origins a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ORIGINS"`
@@ -58,7 +60,7 @@ func (l Limits) Validate() error {
 			return fmt.Errorf("--max-%s is %d; it must be %s", f.flag, f.n, wanted(f.most))
 		}
 	}
-	return nil
+	return l.validate()
 }
 
 func wanted(most int64) string {
@@ -70,6 +72,7 @@ func wanted(most int64) string {
 
 // filled has the defaults.
 func (l Limits) filled() Limits {
+	l.PolicyLimits = l.PolicyLimits.filled()
 	l.StagingDistributions = cmp.Or(l.StagingDistributions, 20) // C4.5
 	l.PublicKeys = cmp.Or(l.PublicKeys, 10)                     // C4.39
 	l.KeyGroups = cmp.Or(l.KeyGroups, 10)                       // C4.41

@@ -86,7 +86,7 @@ func CheckJoined(d *configv1.Distribution, policies map[string]*configv1.CachePo
 	}
 	for _, b := range allBehaviors(d) {
 		id, _ := ParseName("", keys.CachePolicies, b.GetCachePolicy())
-		if s3[b.GetTargetOriginId()] && keysHost(policies[id]) {
+		if s3[b.GetTargetOriginId()] && KeysHost(policies[id]) {
 			f.add(b.field+".cache_policy", ReasonHeadersForS3Origin,
 				"has the header Host in its key, but the target is a bucket, which is found by the host name that the edge sends; want a policy without Host")
 		}
@@ -120,8 +120,8 @@ func (f *findings) completion(field string, o *configv1.Origin, r *originv1.Orig
 	}
 }
 
-// keysHost says whether a policy has Host in the key (C2.101, C5.7).
-func keysHost(p *configv1.CachePolicy) bool {
+// KeysHost says whether a policy has Host in the key (C2.101, C5.7).
+func KeysHost(p *configv1.CachePolicy) bool {
 	return p.GetHeaders().GetMode() == configv1.HeaderSelection_MODE_LISTED &&
 		slices.ContainsFunc(p.GetHeaders().GetNames(), func(n string) bool { return header.Equal(n, "Host") })
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	maxSeconds = math.MaxInt32 * time.Second // of what browsers are told to remember
-	maxCORS    = 100                         // entries of one list
+	longest = math.MaxInt32 * time.Second // of what browsers are told to remember
+	maxCORS = 100                         // entries of one list
 )
 
 // checkCORS is C2.112.
@@ -37,7 +37,7 @@ func checkCORS(f *rules.Findings, c *configv1.Cors) {
 			}
 		}
 	}
-	f.Seconds("cors.max_age", c.GetMaxAge(), 0, maxSeconds)
+	f.Seconds("cors.max_age", c.GetMaxAge(), 0, longest)
 }
 
 func texts(f *rules.Findings, field string, values []string, required bool, check func(string) error) {

@@ -11,9 +11,9 @@ import (
 )
 
 // checkSecurity is C2.117; absent parts are not sent.
-func checkSecurity(f *rules.Findings, s *configv1.SecurityHeaders, longest int) {
+func checkSecurity(f *rules.Findings, s *configv1.SecurityHeaders, most int) {
 	if c := s.GetContentSecurityPolicy(); c != nil {
-		checkCSP(f, c.GetValue(), longest)
+		checkCSP(f, c.GetValue(), most)
 	}
 	if o := s.GetFrameOptions(); o != nil {
 		f.Required("security.frame_options.value", o.GetValue())
@@ -26,22 +26,22 @@ func checkSecurity(f *rules.Findings, s *configv1.SecurityHeaders, longest int) 
 		if t.GetMaxAge() == nil {
 			f.Add(field, rules.ReasonInvalid, "is not set; it has no default")
 		}
-		f.Seconds(field, t.GetMaxAge(), 0, maxSeconds)
+		f.Seconds(field, t.GetMaxAge(), 0, longest)
 	}
 	if x := s.GetXssProtection(); x != nil {
 		checkXSS(f, x)
 	}
 }
 
-func checkCSP(f *rules.Findings, value string, longest int) {
+func checkCSP(f *rules.Findings, value string, most int) {
 	const field = "security.content_security_policy.value"
 	switch {
 	case value == "":
 		f.Add(field, rules.ReasonInvalid, "is empty; want a policy, or no content_security_policy")
-	case len(value) > longest: // C4.36
-		f.Add(field, ReasonTooLongCSP, "is %d characters long; want at most %d", len(value), longest)
+	case len(value) > most: // C4.36
+		f.Add(field, ReasonTooLongCSP, "is %d characters long; want at most %d", len(value), most)
 	default:
-		if err := rules.CheckFieldValue(value, longest); err != nil {
+		if err := rules.CheckFieldValue(value, most); err != nil {
 			f.Add(field, rules.ReasonInvalid, "%v", err)
 		}
 	}
