@@ -100,8 +100,10 @@ func New(cfg Config) *Service {
 		cfg:   cfg,
 		index: index,
 		distributions: distribution.New(distribution.Config{
-			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Limits: limits.distribution(cfg.BaseDomain), Secrets: cfg.Secrets,
-			Most: cfg.MaxDistributions, MostStaging: limits.StagingDistributions, Versions: cfg.Versions,
+			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Secrets: cfg.Secrets,
+			InProgress: func(id string) int { return completions.InProgress(id).Invalidations },
+			Limits:     limits.distribution(cfg.BaseDomain),
+			Most:       cfg.MaxDistributions, MostStaging: limits.StagingDistributions, Versions: cfg.Versions,
 		}),
 		cache:         policy.NewCache(cfg.Etcd, requests, limits.CachePolicies, limits.cacheItems()),
 		request:       policy.NewOriginRequest(cfg.Etcd, requests, limits.OriginRequestPolicies, limits.requestItems()),

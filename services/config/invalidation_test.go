@@ -418,3 +418,20 @@ func TestWatchInvalidation(t *testing.T) {
 	_, err = r.GetInvalidation(t.Context(), &configv1.GetInvalidationRequest{Name: d.GetName() + "/invalidations/INONE"})
 	wantError(t, "C2.189", err, codes.NotFound, "NO_SUCH_INVALIDATION")
 }
+
+// TestInvalidationsInProgress: C6.38: a distribution says how many there are.
+func TestInvalidationsInProgress(t *testing.T) {
+	kv := etcdtest.Client(t)
+	r := serve(t, kv)
+	register(t, kv, "a") // an edge that acknowledges nothing
+	d := r.mustCreate(t, simple("ref"))
+	other := r.mustCreate(t, simple("ref-2"))
+	for i := range 2 {
+		r.mustInvalidate(t, d.GetName(), fmt.Sprint("inv-", i), "/*")
+	}
+	for name, want := range map[string]int32{d.GetName(): 2, other.GetName(): 0} {
+		if got := r.get(t, name).GetInvalidationsInProgress(); got != want {
+			t.Errorf("C6.38: %s has %d in progress, want %d", name, got, want)
+		}
+	}
+}

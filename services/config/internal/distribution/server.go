@@ -8,6 +8,7 @@ package distribution
 
 import (
 	"context"
+	"math"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -35,6 +36,8 @@ type Config struct {
 	Origins originv1.OriginServiceClient
 	// Index is kept up to date by its owner.
 	Index *deployment.Index
+	// InProgress is how many invalidations of a distribution are in progress.
+	InProgress func(id string) int
 	// Requests remembers idempotency keys.
 	Requests *records.Requests
 	// Secrets are the cluster keys. Nil: secrets are refused.
@@ -59,6 +62,7 @@ type Server struct {
 	index             *deployment.Index
 	requests          *records.Requests
 	secrets           *secret.Keyring
+	inProgress        func(id string) int
 	limits            rules.Limits
 	most, mostStaging int64
 	versions          int64
@@ -68,7 +72,7 @@ type Server struct {
 // New makes the service.
 func New(c Config) *Server {
 	return &Server{
-		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, secrets: c.Secrets, limits: c.Limits,
+		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, secrets: c.Secrets, inProgress: c.InProgress, limits: c.Limits,
 		most: c.Most, mostStaging: c.MostStaging, versions: c.Versions,
 		count: records.NewCounter(c.KV, keys.Distributions.Prefix()),
 	}
@@ -120,6 +124,7 @@ func (s *Server) show(ctx context.Context, st *stored, want int64) *configv1.Dis
 	out := proto.CloneOf(st.d)
 	secretfield.Strip(out) // those of the request that made it (C9.42)
 	out.Etag, out.Version = st.version.ETag(), st.version.Generation
+	out.InvalidationsInProgress = int32(min(s.inProgress(st.id), math.MaxInt32)) //nolint:gosec // bounded
 	out.Deployment = answer.Deployment
 	out.Reconciling = !answer.Deployed()
 	out.Conditions = []*commonv1.Condition{answer.Converged}
@@ -150,6 +155,7 @@ func (s *Server) deployment(ctx context.Context, q deployment.Question) deployme
 // clearOutput removes what callers cannot set and what is computed on every read.
 func clearOutput(d *configv1.Distribution) {
 	d.Etag, d.Version, d.Reconciling, d.Deployment, d.Conditions = "", 0, false, nil, nil
+	d.InvalidationsInProgress, d.ActiveKeyGroups = 0, nil
 }
 
 // advice is what is legal in d and probably not meant, with field paths from the

@@ -305,7 +305,7 @@ func (x OriginGroup_Selection) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OriginGroup_Selection.Descriptor instead.
 func (OriginGroup_Selection) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // When a function runs.
@@ -355,7 +355,7 @@ func (x FunctionAssociation_EventType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FunctionAssociation_EventType.Descriptor instead.
 func (FunctionAssociation_EventType) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{9, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // Which cookies go to the origin and into the cache key.
@@ -408,7 +408,7 @@ func (x LegacyCacheSettings_CookieForward) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyCacheSettings_CookieForward.Descriptor instead.
 func (LegacyCacheSettings_CookieForward) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // How the list is read.
@@ -461,7 +461,7 @@ func (x GeoRestriction_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GeoRestriction_Type.Descriptor instead.
 func (GeoRestriction_Type) EnumDescriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{13, 0}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{14, 0}
 }
 
 // A set of host names and the rules by which edges answer for them.
@@ -507,9 +507,14 @@ type Distribution struct {
 	Conditions []*v1.Condition `protobuf:"bytes,13,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Counts the accepted changes, from 1; the number of the present version. Output
 	// only.
-	Version       int64 `protobuf:"varint,14,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Version int64 `protobuf:"varint,14,opt,name=version,proto3" json:"version,omitempty"`
+	// How many invalidations of this distribution are in progress. Output only.
+	InvalidationsInProgress int32 `protobuf:"varint,15,opt,name=invalidations_in_progress,json=invalidationsInProgress,proto3" json:"invalidations_in_progress,omitempty"`
+	// The keys whose signatures open the paths of this distribution, by key group.
+	// Empty in this release: no behavior can name key groups yet. Output only.
+	ActiveKeyGroups []*ActiveKeyGroup `protobuf:"bytes,16,rep,name=active_key_groups,json=activeKeyGroups,proto3" json:"active_key_groups,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Distribution) Reset() {
@@ -640,6 +645,75 @@ func (x *Distribution) GetVersion() int64 {
 	return 0
 }
 
+func (x *Distribution) GetInvalidationsInProgress() int32 {
+	if x != nil {
+		return x.InvalidationsInProgress
+	}
+	return 0
+}
+
+func (x *Distribution) GetActiveKeyGroups() []*ActiveKeyGroup {
+	if x != nil {
+		return x.ActiveKeyGroups
+	}
+	return nil
+}
+
+// A key group that a distribution uses, and the keys in it.
+type ActiveKeyGroup struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key group. Format: keyGroups/{key_group}.
+	KeyGroup string `protobuf:"bytes,1,opt,name=key_group,json=keyGroup,proto3" json:"key_group,omitempty"`
+	// Its public keys. Format: publicKeys/{public_key}.
+	PublicKeys    []string `protobuf:"bytes,2,rep,name=public_keys,json=publicKeys,proto3" json:"public_keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActiveKeyGroup) Reset() {
+	*x = ActiveKeyGroup{}
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActiveKeyGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActiveKeyGroup) ProtoMessage() {}
+
+func (x *ActiveKeyGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActiveKeyGroup.ProtoReflect.Descriptor instead.
+func (*ActiveKeyGroup) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ActiveKeyGroup) GetKeyGroup() string {
+	if x != nil {
+		return x.KeyGroup
+	}
+	return ""
+}
+
+func (x *ActiveKeyGroup) GetPublicKeys() []string {
+	if x != nil {
+		return x.PublicKeys
+	}
+	return nil
+}
+
 // One state that a distribution has had. It never changes, holds no references, and
 // is kept while it is among the newest of its distribution; how many are kept is a
 // flag of the service, 5 unless set.
@@ -669,7 +743,7 @@ type DistributionVersion struct {
 
 func (x *DistributionVersion) Reset() {
 	*x = DistributionVersion{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +755,7 @@ func (x *DistributionVersion) String() string {
 func (*DistributionVersion) ProtoMessage() {}
 
 func (x *DistributionVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[1]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +768,7 @@ func (x *DistributionVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistributionVersion.ProtoReflect.Descriptor instead.
 func (*DistributionVersion) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{1}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DistributionVersion) GetName() string {
@@ -766,7 +840,7 @@ type ConflictingAlias struct {
 
 func (x *ConflictingAlias) Reset() {
 	*x = ConflictingAlias{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +852,7 @@ func (x *ConflictingAlias) String() string {
 func (*ConflictingAlias) ProtoMessage() {}
 
 func (x *ConflictingAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[2]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +865,7 @@ func (x *ConflictingAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConflictingAlias.ProtoReflect.Descriptor instead.
 func (*ConflictingAlias) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{2}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ConflictingAlias) GetAlias() string {
@@ -876,7 +950,7 @@ type DistributionConfig struct {
 
 func (x *DistributionConfig) Reset() {
 	*x = DistributionConfig{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +962,7 @@ func (x *DistributionConfig) String() string {
 func (*DistributionConfig) ProtoMessage() {}
 
 func (x *DistributionConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[3]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +975,7 @@ func (x *DistributionConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistributionConfig.ProtoReflect.Descriptor instead.
 func (*DistributionConfig) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{3}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DistributionConfig) GetEnabled() bool {
@@ -1084,7 +1158,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1170,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[4]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1183,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{4}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Origin) GetId() string {
@@ -1251,7 +1325,7 @@ type OriginCustomHeader struct {
 
 func (x *OriginCustomHeader) Reset() {
 	*x = OriginCustomHeader{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1337,7 @@ func (x *OriginCustomHeader) String() string {
 func (*OriginCustomHeader) ProtoMessage() {}
 
 func (x *OriginCustomHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[5]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1350,7 @@ func (x *OriginCustomHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginCustomHeader.ProtoReflect.Descriptor instead.
 func (*OriginCustomHeader) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{5}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OriginCustomHeader) GetName() string {
@@ -1312,7 +1386,7 @@ type OriginShield struct {
 
 func (x *OriginShield) Reset() {
 	*x = OriginShield{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1398,7 @@ func (x *OriginShield) String() string {
 func (*OriginShield) ProtoMessage() {}
 
 func (x *OriginShield) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[6]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1411,7 @@ func (x *OriginShield) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginShield.ProtoReflect.Descriptor instead.
 func (*OriginShield) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{6}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OriginShield) GetEdgeGroup() string {
@@ -1367,7 +1441,7 @@ type OriginGroup struct {
 
 func (x *OriginGroup) Reset() {
 	*x = OriginGroup{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1453,7 @@ func (x *OriginGroup) String() string {
 func (*OriginGroup) ProtoMessage() {}
 
 func (x *OriginGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[7]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1466,7 @@ func (x *OriginGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginGroup.ProtoReflect.Descriptor instead.
 func (*OriginGroup) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{7}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OriginGroup) GetId() string {
@@ -1479,7 +1553,7 @@ type CacheBehavior struct {
 
 func (x *CacheBehavior) Reset() {
 	*x = CacheBehavior{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1565,7 @@ func (x *CacheBehavior) String() string {
 func (*CacheBehavior) ProtoMessage() {}
 
 func (x *CacheBehavior) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[8]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1578,7 @@ func (x *CacheBehavior) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheBehavior.ProtoReflect.Descriptor instead.
 func (*CacheBehavior) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{8}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CacheBehavior) GetPathPattern() string {
@@ -1656,7 +1730,7 @@ type FunctionAssociation struct {
 
 func (x *FunctionAssociation) Reset() {
 	*x = FunctionAssociation{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1742,7 @@ func (x *FunctionAssociation) String() string {
 func (*FunctionAssociation) ProtoMessage() {}
 
 func (x *FunctionAssociation) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[9]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1755,7 @@ func (x *FunctionAssociation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionAssociation.ProtoReflect.Descriptor instead.
 func (*FunctionAssociation) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{9}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FunctionAssociation) GetFunction() string {
@@ -1724,7 +1798,7 @@ type LegacyCacheSettings struct {
 
 func (x *LegacyCacheSettings) Reset() {
 	*x = LegacyCacheSettings{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1810,7 @@ func (x *LegacyCacheSettings) String() string {
 func (*LegacyCacheSettings) ProtoMessage() {}
 
 func (x *LegacyCacheSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[10]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1823,7 @@ func (x *LegacyCacheSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyCacheSettings.ProtoReflect.Descriptor instead.
 func (*LegacyCacheSettings) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{10}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LegacyCacheSettings) GetQueryString() bool {
@@ -1830,7 +1904,7 @@ type CustomErrorResponse struct {
 
 func (x *CustomErrorResponse) Reset() {
 	*x = CustomErrorResponse{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1916,7 @@ func (x *CustomErrorResponse) String() string {
 func (*CustomErrorResponse) ProtoMessage() {}
 
 func (x *CustomErrorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[11]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1929,7 @@ func (x *CustomErrorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomErrorResponse.ProtoReflect.Descriptor instead.
 func (*CustomErrorResponse) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{11}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CustomErrorResponse) GetErrorCode() int32 {
@@ -1899,7 +1973,7 @@ type ViewerCertificate struct {
 
 func (x *ViewerCertificate) Reset() {
 	*x = ViewerCertificate{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +1985,7 @@ func (x *ViewerCertificate) String() string {
 func (*ViewerCertificate) ProtoMessage() {}
 
 func (x *ViewerCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[12]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +1998,7 @@ func (x *ViewerCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewerCertificate.ProtoReflect.Descriptor instead.
 func (*ViewerCertificate) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{12}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ViewerCertificate) GetCertificate() string {
@@ -1954,7 +2028,7 @@ type GeoRestriction struct {
 
 func (x *GeoRestriction) Reset() {
 	*x = GeoRestriction{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[13]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1966,7 +2040,7 @@ func (x *GeoRestriction) String() string {
 func (*GeoRestriction) ProtoMessage() {}
 
 func (x *GeoRestriction) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[13]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1979,7 +2053,7 @@ func (x *GeoRestriction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GeoRestriction.ProtoReflect.Descriptor instead.
 func (*GeoRestriction) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{13}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GeoRestriction) GetType() GeoRestriction_Type {
@@ -2011,7 +2085,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[14]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2097,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_proto_msgTypes[14]
+	mi := &file_seafront_config_v1_distribution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2110,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{14}
+	return file_seafront_config_v1_distribution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AccessLog) GetSink() string {
@@ -2064,7 +2138,7 @@ var File_seafront_config_v1_distribution_proto protoreflect.FileDescriptor
 
 const file_seafront_config_v1_distribution_proto_rawDesc = "" +
 	"\n" +
-	"%seafront/config/v1/distribution.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"seafront/common/v1/condition.proto\x1a#seafront/common/v1/deployment.proto\x1a\x1cseafront/common/v1/tls.proto\x1a!seafront/origin/v1/endpoint.proto\"\xa4\x05\n" +
+	"%seafront/config/v1/distribution.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"seafront/common/v1/condition.proto\x1a#seafront/common/v1/deployment.proto\x1a\x1cseafront/common/v1/tls.proto\x1a!seafront/origin/v1/endpoint.proto\"\xb6\x06\n" +
 	"\fDistribution\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -2087,10 +2161,16 @@ const file_seafront_config_v1_distribution_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18\r \x03(\v2\x1d.seafront.common.v1.ConditionR\n" +
 	"conditions\x12\x18\n" +
-	"\aversion\x18\x0e \x01(\x03R\aversion\x1a9\n" +
+	"\aversion\x18\x0e \x01(\x03R\aversion\x12:\n" +
+	"\x19invalidations_in_progress\x18\x0f \x01(\x05R\x17invalidationsInProgress\x12N\n" +
+	"\x11active_key_groups\x18\x10 \x03(\v2\".seafront.config.v1.ActiveKeyGroupR\x0factiveKeyGroups\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\x11\x10\x12\"N\n" +
+	"\x0eActiveKeyGroup\x12\x1b\n" +
+	"\tkey_group\x18\x01 \x01(\tR\bkeyGroup\x12\x1f\n" +
+	"\vpublic_keys\x18\x02 \x03(\tR\n" +
+	"publicKeys\"\xb2\x02\n" +
 	"\x13DistributionVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12;\n" +
@@ -2263,7 +2343,7 @@ func file_seafront_config_v1_distribution_proto_rawDescGZIP() []byte {
 }
 
 var file_seafront_config_v1_distribution_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_seafront_config_v1_distribution_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_seafront_config_v1_distribution_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_seafront_config_v1_distribution_proto_goTypes = []any{
 	(HttpVersion)(0),                       // 0: seafront.config.v1.HttpVersion
 	(PriceClass)(0),                        // 1: seafront.config.v1.PriceClass
@@ -2274,73 +2354,75 @@ var file_seafront_config_v1_distribution_proto_goTypes = []any{
 	(LegacyCacheSettings_CookieForward)(0), // 6: seafront.config.v1.LegacyCacheSettings.CookieForward
 	(GeoRestriction_Type)(0),               // 7: seafront.config.v1.GeoRestriction.Type
 	(*Distribution)(nil),                   // 8: seafront.config.v1.Distribution
-	(*DistributionVersion)(nil),            // 9: seafront.config.v1.DistributionVersion
-	(*ConflictingAlias)(nil),               // 10: seafront.config.v1.ConflictingAlias
-	(*DistributionConfig)(nil),             // 11: seafront.config.v1.DistributionConfig
-	(*Origin)(nil),                         // 12: seafront.config.v1.Origin
-	(*OriginCustomHeader)(nil),             // 13: seafront.config.v1.OriginCustomHeader
-	(*OriginShield)(nil),                   // 14: seafront.config.v1.OriginShield
-	(*OriginGroup)(nil),                    // 15: seafront.config.v1.OriginGroup
-	(*CacheBehavior)(nil),                  // 16: seafront.config.v1.CacheBehavior
-	(*FunctionAssociation)(nil),            // 17: seafront.config.v1.FunctionAssociation
-	(*LegacyCacheSettings)(nil),            // 18: seafront.config.v1.LegacyCacheSettings
-	(*CustomErrorResponse)(nil),            // 19: seafront.config.v1.CustomErrorResponse
-	(*ViewerCertificate)(nil),              // 20: seafront.config.v1.ViewerCertificate
-	(*GeoRestriction)(nil),                 // 21: seafront.config.v1.GeoRestriction
-	(*AccessLog)(nil),                      // 22: seafront.config.v1.AccessLog
-	nil,                                    // 23: seafront.config.v1.Distribution.LabelsEntry
-	(*timestamppb.Timestamp)(nil),          // 24: google.protobuf.Timestamp
-	(*v1.Deployment)(nil),                  // 25: seafront.common.v1.Deployment
-	(*v1.Condition)(nil),                   // 26: seafront.common.v1.Condition
-	(*v11.OriginEndpoint)(nil),             // 27: seafront.origin.v1.OriginEndpoint
-	(*durationpb.Duration)(nil),            // 28: google.protobuf.Duration
-	(v1.TlsPolicy)(0),                      // 29: seafront.common.v1.TlsPolicy
+	(*ActiveKeyGroup)(nil),                 // 9: seafront.config.v1.ActiveKeyGroup
+	(*DistributionVersion)(nil),            // 10: seafront.config.v1.DistributionVersion
+	(*ConflictingAlias)(nil),               // 11: seafront.config.v1.ConflictingAlias
+	(*DistributionConfig)(nil),             // 12: seafront.config.v1.DistributionConfig
+	(*Origin)(nil),                         // 13: seafront.config.v1.Origin
+	(*OriginCustomHeader)(nil),             // 14: seafront.config.v1.OriginCustomHeader
+	(*OriginShield)(nil),                   // 15: seafront.config.v1.OriginShield
+	(*OriginGroup)(nil),                    // 16: seafront.config.v1.OriginGroup
+	(*CacheBehavior)(nil),                  // 17: seafront.config.v1.CacheBehavior
+	(*FunctionAssociation)(nil),            // 18: seafront.config.v1.FunctionAssociation
+	(*LegacyCacheSettings)(nil),            // 19: seafront.config.v1.LegacyCacheSettings
+	(*CustomErrorResponse)(nil),            // 20: seafront.config.v1.CustomErrorResponse
+	(*ViewerCertificate)(nil),              // 21: seafront.config.v1.ViewerCertificate
+	(*GeoRestriction)(nil),                 // 22: seafront.config.v1.GeoRestriction
+	(*AccessLog)(nil),                      // 23: seafront.config.v1.AccessLog
+	nil,                                    // 24: seafront.config.v1.Distribution.LabelsEntry
+	(*timestamppb.Timestamp)(nil),          // 25: google.protobuf.Timestamp
+	(*v1.Deployment)(nil),                  // 26: seafront.common.v1.Deployment
+	(*v1.Condition)(nil),                   // 27: seafront.common.v1.Condition
+	(*v11.OriginEndpoint)(nil),             // 28: seafront.origin.v1.OriginEndpoint
+	(*durationpb.Duration)(nil),            // 29: google.protobuf.Duration
+	(v1.TlsPolicy)(0),                      // 30: seafront.common.v1.TlsPolicy
 }
 var file_seafront_config_v1_distribution_proto_depIdxs = []int32{
-	24, // 0: seafront.config.v1.Distribution.create_time:type_name -> google.protobuf.Timestamp
-	24, // 1: seafront.config.v1.Distribution.update_time:type_name -> google.protobuf.Timestamp
-	23, // 2: seafront.config.v1.Distribution.labels:type_name -> seafront.config.v1.Distribution.LabelsEntry
-	11, // 3: seafront.config.v1.Distribution.config:type_name -> seafront.config.v1.DistributionConfig
-	25, // 4: seafront.config.v1.Distribution.deployment:type_name -> seafront.common.v1.Deployment
-	26, // 5: seafront.config.v1.Distribution.conditions:type_name -> seafront.common.v1.Condition
-	24, // 6: seafront.config.v1.DistributionVersion.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 7: seafront.config.v1.DistributionVersion.distribution:type_name -> seafront.config.v1.Distribution
-	12, // 8: seafront.config.v1.DistributionConfig.origins:type_name -> seafront.config.v1.Origin
-	15, // 9: seafront.config.v1.DistributionConfig.origin_groups:type_name -> seafront.config.v1.OriginGroup
-	16, // 10: seafront.config.v1.DistributionConfig.default_cache_behavior:type_name -> seafront.config.v1.CacheBehavior
-	16, // 11: seafront.config.v1.DistributionConfig.cache_behaviors:type_name -> seafront.config.v1.CacheBehavior
-	19, // 12: seafront.config.v1.DistributionConfig.custom_error_responses:type_name -> seafront.config.v1.CustomErrorResponse
-	22, // 13: seafront.config.v1.DistributionConfig.access_log:type_name -> seafront.config.v1.AccessLog
-	1,  // 14: seafront.config.v1.DistributionConfig.price_class:type_name -> seafront.config.v1.PriceClass
-	20, // 15: seafront.config.v1.DistributionConfig.viewer_certificate:type_name -> seafront.config.v1.ViewerCertificate
-	21, // 16: seafront.config.v1.DistributionConfig.geo_restriction:type_name -> seafront.config.v1.GeoRestriction
-	0,  // 17: seafront.config.v1.DistributionConfig.http_version:type_name -> seafront.config.v1.HttpVersion
-	27, // 18: seafront.config.v1.Origin.endpoint:type_name -> seafront.origin.v1.OriginEndpoint
-	13, // 19: seafront.config.v1.Origin.custom_headers:type_name -> seafront.config.v1.OriginCustomHeader
-	14, // 20: seafront.config.v1.Origin.shield:type_name -> seafront.config.v1.OriginShield
-	28, // 21: seafront.config.v1.Origin.connect_timeout:type_name -> google.protobuf.Duration
-	28, // 22: seafront.config.v1.Origin.read_timeout:type_name -> google.protobuf.Duration
-	28, // 23: seafront.config.v1.Origin.keepalive_timeout:type_name -> google.protobuf.Duration
-	28, // 24: seafront.config.v1.Origin.response_completion_timeout:type_name -> google.protobuf.Duration
-	4,  // 25: seafront.config.v1.OriginGroup.selection:type_name -> seafront.config.v1.OriginGroup.Selection
-	2,  // 26: seafront.config.v1.CacheBehavior.viewer_protocol_policy:type_name -> seafront.config.v1.ViewerProtocolPolicy
-	3,  // 27: seafront.config.v1.CacheBehavior.allowed_methods:type_name -> seafront.config.v1.MethodSet
-	3,  // 28: seafront.config.v1.CacheBehavior.cached_methods:type_name -> seafront.config.v1.MethodSet
-	18, // 29: seafront.config.v1.CacheBehavior.legacy:type_name -> seafront.config.v1.LegacyCacheSettings
-	17, // 30: seafront.config.v1.CacheBehavior.function_associations:type_name -> seafront.config.v1.FunctionAssociation
-	5,  // 31: seafront.config.v1.FunctionAssociation.event_type:type_name -> seafront.config.v1.FunctionAssociation.EventType
-	6,  // 32: seafront.config.v1.LegacyCacheSettings.cookie_forward:type_name -> seafront.config.v1.LegacyCacheSettings.CookieForward
-	28, // 33: seafront.config.v1.LegacyCacheSettings.min_ttl:type_name -> google.protobuf.Duration
-	28, // 34: seafront.config.v1.LegacyCacheSettings.default_ttl:type_name -> google.protobuf.Duration
-	28, // 35: seafront.config.v1.LegacyCacheSettings.max_ttl:type_name -> google.protobuf.Duration
-	28, // 36: seafront.config.v1.CustomErrorResponse.error_caching_min_ttl:type_name -> google.protobuf.Duration
-	29, // 37: seafront.config.v1.ViewerCertificate.minimum_protocol_version:type_name -> seafront.common.v1.TlsPolicy
-	7,  // 38: seafront.config.v1.GeoRestriction.type:type_name -> seafront.config.v1.GeoRestriction.Type
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	25, // 0: seafront.config.v1.Distribution.create_time:type_name -> google.protobuf.Timestamp
+	25, // 1: seafront.config.v1.Distribution.update_time:type_name -> google.protobuf.Timestamp
+	24, // 2: seafront.config.v1.Distribution.labels:type_name -> seafront.config.v1.Distribution.LabelsEntry
+	12, // 3: seafront.config.v1.Distribution.config:type_name -> seafront.config.v1.DistributionConfig
+	26, // 4: seafront.config.v1.Distribution.deployment:type_name -> seafront.common.v1.Deployment
+	27, // 5: seafront.config.v1.Distribution.conditions:type_name -> seafront.common.v1.Condition
+	9,  // 6: seafront.config.v1.Distribution.active_key_groups:type_name -> seafront.config.v1.ActiveKeyGroup
+	25, // 7: seafront.config.v1.DistributionVersion.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 8: seafront.config.v1.DistributionVersion.distribution:type_name -> seafront.config.v1.Distribution
+	13, // 9: seafront.config.v1.DistributionConfig.origins:type_name -> seafront.config.v1.Origin
+	16, // 10: seafront.config.v1.DistributionConfig.origin_groups:type_name -> seafront.config.v1.OriginGroup
+	17, // 11: seafront.config.v1.DistributionConfig.default_cache_behavior:type_name -> seafront.config.v1.CacheBehavior
+	17, // 12: seafront.config.v1.DistributionConfig.cache_behaviors:type_name -> seafront.config.v1.CacheBehavior
+	20, // 13: seafront.config.v1.DistributionConfig.custom_error_responses:type_name -> seafront.config.v1.CustomErrorResponse
+	23, // 14: seafront.config.v1.DistributionConfig.access_log:type_name -> seafront.config.v1.AccessLog
+	1,  // 15: seafront.config.v1.DistributionConfig.price_class:type_name -> seafront.config.v1.PriceClass
+	21, // 16: seafront.config.v1.DistributionConfig.viewer_certificate:type_name -> seafront.config.v1.ViewerCertificate
+	22, // 17: seafront.config.v1.DistributionConfig.geo_restriction:type_name -> seafront.config.v1.GeoRestriction
+	0,  // 18: seafront.config.v1.DistributionConfig.http_version:type_name -> seafront.config.v1.HttpVersion
+	28, // 19: seafront.config.v1.Origin.endpoint:type_name -> seafront.origin.v1.OriginEndpoint
+	14, // 20: seafront.config.v1.Origin.custom_headers:type_name -> seafront.config.v1.OriginCustomHeader
+	15, // 21: seafront.config.v1.Origin.shield:type_name -> seafront.config.v1.OriginShield
+	29, // 22: seafront.config.v1.Origin.connect_timeout:type_name -> google.protobuf.Duration
+	29, // 23: seafront.config.v1.Origin.read_timeout:type_name -> google.protobuf.Duration
+	29, // 24: seafront.config.v1.Origin.keepalive_timeout:type_name -> google.protobuf.Duration
+	29, // 25: seafront.config.v1.Origin.response_completion_timeout:type_name -> google.protobuf.Duration
+	4,  // 26: seafront.config.v1.OriginGroup.selection:type_name -> seafront.config.v1.OriginGroup.Selection
+	2,  // 27: seafront.config.v1.CacheBehavior.viewer_protocol_policy:type_name -> seafront.config.v1.ViewerProtocolPolicy
+	3,  // 28: seafront.config.v1.CacheBehavior.allowed_methods:type_name -> seafront.config.v1.MethodSet
+	3,  // 29: seafront.config.v1.CacheBehavior.cached_methods:type_name -> seafront.config.v1.MethodSet
+	19, // 30: seafront.config.v1.CacheBehavior.legacy:type_name -> seafront.config.v1.LegacyCacheSettings
+	18, // 31: seafront.config.v1.CacheBehavior.function_associations:type_name -> seafront.config.v1.FunctionAssociation
+	5,  // 32: seafront.config.v1.FunctionAssociation.event_type:type_name -> seafront.config.v1.FunctionAssociation.EventType
+	6,  // 33: seafront.config.v1.LegacyCacheSettings.cookie_forward:type_name -> seafront.config.v1.LegacyCacheSettings.CookieForward
+	29, // 34: seafront.config.v1.LegacyCacheSettings.min_ttl:type_name -> google.protobuf.Duration
+	29, // 35: seafront.config.v1.LegacyCacheSettings.default_ttl:type_name -> google.protobuf.Duration
+	29, // 36: seafront.config.v1.LegacyCacheSettings.max_ttl:type_name -> google.protobuf.Duration
+	29, // 37: seafront.config.v1.CustomErrorResponse.error_caching_min_ttl:type_name -> google.protobuf.Duration
+	30, // 38: seafront.config.v1.ViewerCertificate.minimum_protocol_version:type_name -> seafront.common.v1.TlsPolicy
+	7,  // 39: seafront.config.v1.GeoRestriction.type:type_name -> seafront.config.v1.GeoRestriction.Type
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_distribution_proto_init() }
@@ -2348,23 +2430,23 @@ func file_seafront_config_v1_distribution_proto_init() {
 	if File_seafront_config_v1_distribution_proto != nil {
 		return
 	}
-	file_seafront_config_v1_distribution_proto_msgTypes[3].OneofWrappers = []any{}
-	file_seafront_config_v1_distribution_proto_msgTypes[4].OneofWrappers = []any{
+	file_seafront_config_v1_distribution_proto_msgTypes[4].OneofWrappers = []any{}
+	file_seafront_config_v1_distribution_proto_msgTypes[5].OneofWrappers = []any{
 		(*Origin_Endpoint)(nil),
 		(*Origin_OriginRef)(nil),
 	}
-	file_seafront_config_v1_distribution_proto_msgTypes[8].OneofWrappers = []any{
+	file_seafront_config_v1_distribution_proto_msgTypes[9].OneofWrappers = []any{
 		(*CacheBehavior_CachePolicy)(nil),
 		(*CacheBehavior_Legacy)(nil),
 	}
-	file_seafront_config_v1_distribution_proto_msgTypes[11].OneofWrappers = []any{}
+	file_seafront_config_v1_distribution_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_config_v1_distribution_proto_rawDesc), len(file_seafront_config_v1_distribution_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
