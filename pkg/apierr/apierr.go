@@ -19,27 +19,31 @@ type Kind uint8
 
 // The kinds and what they mean to the caller (C2.173, C2.176).
 const (
-	_             Kind = iota // unknown, answered as internal
-	Invalid                   // the request is wrong by itself
-	NotFound                  // the named resource does not exist
-	AlreadyExists             // a name, alias or token is taken
-	Precondition              // state or references forbid it
-	Stale                     // the etag is not current: read again
-	Exhausted                 // a quota is reached; a QuotaFailure says so (C2.173 c)
-	Unsupported               // not offered in this release
-	Unavailable               // the store cannot answer now: try again
-	Internal                  // a fault of the server
+	_               Kind = iota // unknown, answered as internal
+	Invalid                     // the request is wrong by itself
+	NotFound                    // the named resource does not exist
+	AlreadyExists               // a name, alias or token is taken
+	Precondition                // state or references forbid it
+	Stale                       // the etag is not current: read again
+	Exhausted                   // a quota is reached; a QuotaFailure says so (C2.173 c)
+	Unsupported                 // not offered in this release
+	Unavailable                 // the store cannot answer now: try again
+	Internal                    // a fault of the server
+	Unauthenticated             // who calls is not known: send other credentials
+	Denied                      // the caller is known and may not do this
 )
 
 // Reasons that belong to no resource.
 const (
-	ReasonInvalid            = "INVALID_ARGUMENT"    // C2.178
-	ReasonStoreUnavailable   = "STORE_UNAVAILABLE"   // C2.333
-	ReasonServiceUnavailable = "SERVICE_UNAVAILABLE" // another service does not answer, or this one is going down
-	ReasonInternal           = "INTERNAL_ERROR"      // C2.331
-	ReasonNotImplemented     = "NOT_IMPLEMENTED"     // C2.332
-	ReasonDeadline           = "DEADLINE_EXCEEDED"   // the caller's deadline passed
-	ReasonCancelled          = "CANCELLED"           // the caller left
+	ReasonInvalid            = "INVALID_ARGUMENT"       // C2.178
+	ReasonStoreUnavailable   = "STORE_UNAVAILABLE"      // C2.333
+	ReasonServiceUnavailable = "SERVICE_UNAVAILABLE"    // another service does not answer, or this one is going down
+	ReasonInternal           = "INTERNAL_ERROR"         // C2.331
+	ReasonNotImplemented     = "NOT_IMPLEMENTED"        // C2.332
+	ReasonDeadline           = "DEADLINE_EXCEEDED"      // the caller's deadline passed
+	ReasonCancelled          = "CANCELLED"              // the caller left
+	ReasonUnauthenticated    = "UNAUTHENTICATED_CALLER" // C2.330
+	ReasonAccessDenied       = "ACCESS_DENIED"          // C2.177
 )
 
 // Violation is one thing that is wrong with one field of the request.

@@ -33,6 +33,10 @@ func codeOf(k Kind) codes.Code {
 		return codes.Unimplemented
 	case Unavailable:
 		return codes.Unavailable
+	case Unauthenticated:
+		return codes.Unauthenticated
+	case Denied:
+		return codes.PermissionDenied
 	default:
 		return codes.Internal
 	}

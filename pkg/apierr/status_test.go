@@ -94,6 +94,8 @@ func TestStatusOf(t *testing.T) {
 		{"C2.331: an unknown error is internal and keeps its text", errors.New("secret"), codes.Internal, "INTERNAL_ERROR", "internal error"},
 		{"an error without kind is internal", &apierr.Error{Reason: "ODD", Message: "odd"}, codes.Internal, "ODD", "odd"},
 		{"a nil *Error in an error is a fault of ours", none, codes.Internal, "INTERNAL_ERROR", "internal error"},
+		{"C2.330: an unknown caller", apierr.New(apierr.Unauthenticated, apierr.ReasonUnauthenticated, "no"), codes.Unauthenticated, "UNAUTHENTICATED_CALLER", "no"},
+		{"C2.177: a caller who may not", apierr.New(apierr.Denied, apierr.ReasonAccessDenied, "no"), codes.PermissionDenied, "ACCESS_DENIED", "no"},
 		{"a deadline", fmt.Errorf("get secret: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed before the answer was ready"},
 		{"a caller that left", fmt.Errorf("get secret: %w", context.Canceled), codes.Canceled, "CANCELLED", "the call was cancelled"},
 		{"another service's status passes, the text around it does not", fmt.Errorf("secret: %w", ours.Err()), codes.FailedPrecondition, "ENTITY_NOT_FOUND", "no such origin"},
