@@ -41,6 +41,7 @@ type Server struct {
 	MetricsListen string     `help:"Address for /metrics, /readyz and /debug/pprof/. Keep it from strangers." default:"127.0.0.1:${metrics_port}" env:"SEAFRONT_METRICS_LISTEN"`
 	LogLevel      slog.Level `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"SEAFRONT_LOG_LEVEL"`
 	LogJSON       bool       `help:"Log in JSON." env:"SEAFRONT_LOG_JSON"`
+	Access        `embed:""`
 }
 
 // Serve runs a part on the server's ports until ctx ends. The part is made by open
@@ -51,6 +52,7 @@ func (s Server) Serve(
 	ctx context.Context, service, version string, log io.Writer,
 	open func(*clientv3.Client, *telemetry.Telemetry) (part rpc.Part, closePart func() error, err error),
 ) (err error) {
+	log = &shared{to: log}
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("name of this host: %w", err)
@@ -67,6 +69,10 @@ func (s Server) Serve(
 		defer cancel()
 		err = errors.Join(err, t.Shutdown(bound))
 	}()
+	secure, err := s.Open(t, s.Listen, log)
+	if err != nil {
+		return err
+	}
 	store, err := etcd.Dial(s.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
@@ -77,11 +83,11 @@ func (s Server) Serve(
 		return err
 	}
 	defer func() { err = errors.Join(err, closePart()) }()
-	return s.listen(ctx, service, version, t, part)
+	return s.listen(ctx, service, version, t, secure, part)
 }
 
 // listen opens the ports and serves on them.
-func (s Server) listen(ctx context.Context, service, version string, t *telemetry.Telemetry, part rpc.Part) error {
+func (s Server) listen(ctx context.Context, service, version string, t *telemetry.Telemetry, secure Secure, part rpc.Part) error {
 	api, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return fmt.Errorf("gRPC: %w", err)
@@ -94,12 +100,23 @@ func (s Server) listen(ctx context.Context, service, version string, t *telemetr
 	defer admin.Close()
 	t.Log.InfoContext(ctx, "service starts", slog.String("service", service), slog.String("version", version),
 		slog.String("grpc", api.Addr().String()), slog.String("metrics", admin.Addr().String()))
+	// Readiness is asked from within: nobody needs credentials for that.
+	within := rpc.NewMemory()
+	// The audit log ends after the last call.
+	auditing, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	running, ctx := errgroup.WithContext(ctx)
+	running.Go(func() error { return secure.Audit.Run(auditing) })
 	running.Go(func() error {
-		return rpc.Serve(ctx, rpc.ServerConfig{Log: t.Log, Tracer: t.Tracer, Meter: t.Meter}, []net.Listener{api}, part)
+		defer end()
+		return rpc.Serve(ctx, rpc.ServerConfig{
+			Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, TLS: secure.TLS, Guard: secure.Guard, Audit: secure.Audit,
+		}, []net.Listener{api, within}, part)
 	})
 	running.Go(func() error {
-		return t.ServeAdmin(ctx, admin, t.AdminMux(func() error { return healthy(ctx, api.Addr().String()) }))
+		return t.ServeAdmin(ctx, admin, t.AdminMux(func() error {
+			return healthy(ctx, "passthrough:///within", rpc.ClientConfig{Dialer: within.Dial})
+		}))
 	})
 	return running.Wait()
 }
@@ -107,15 +124,27 @@ func (s Server) listen(ctx context.Context, service, version string, t *telemetr
 // Healthcheck is the command that asks a server for its health: for containers
 // without a shell.
 type Healthcheck struct {
-	Target string `help:"Address of the server." default:"127.0.0.1:${grpc_port}" env:"SEAFRONT_LISTEN"`
+	Target  string `help:"Address of the server." default:"127.0.0.1:${grpc_port}" env:"SEAFRONT_LISTEN"`
+	TLSCert string `help:"The server's own certificate, in PEM: use TLS and expect exactly this one." name:"tls-cert" env:"SEAFRONT_TLS_CERT" placeholder:"FILE"`
+	TLSKey  string `help:"Its key: for a server that requires client certificates and takes its own." name:"tls-key" env:"SEAFRONT_TLS_KEY" placeholder:"FILE"`
 }
 
 // Run is called by the parser.
-func (c *Healthcheck) Run(ctx context.Context) error { return healthy(ctx, c.Target) }
+func (c *Healthcheck) Run(ctx context.Context) error {
+	var cfg rpc.ClientConfig
+	if c.TLSCert != "" {
+		pinned, err := rpc.PinnedTLS(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return err
+		}
+		cfg.TLS = pinned
+	}
+	return healthy(ctx, c.Target, cfg)
+}
 
 // healthy asks the server at target the question that balancers ask.
-func healthy(ctx context.Context, target string) error {
+func healthy(ctx context.Context, target string, cfg rpc.ClientConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	return rpc.CheckHealth(ctx, target, "")
+	return rpc.CheckHealth(ctx, target, "", cfg)
 }

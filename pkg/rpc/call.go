@@ -17,24 +17,50 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/auth"
 )
+
+// call is what is known about a call at its end.
+type call struct {
+	method string
+	began  time.Time
+	who    auth.Identity
+	names  names
+}
 
 // unary surrounds each unary call.
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	began := time.Now()
+	c := &call{method: info.FullMethod, began: time.Now()}
 	ctx, release := under(context.WithValue(ctx, drainKey{}, s.drain), s.drain.calls)
 	defer release()
 	ctx, cancel := bounded(ctx, info.FullMethod)
 	defer cancel()
+	c.names.request(req)
 	var res any
 	err := guard(func() (err error) {
-		res, err = handle(ctx, req)
+		if ctx, err = s.admit(ctx, c, req); err == nil {
+			res, err = handle(ctx, req)
+		}
 		return err
 	})
 	if err != nil && isStopping(ctx, err) {
 		err = stopping(err)
 	}
-	return res, s.conclude(ctx, info.FullMethod, began, err)
+	if err == nil {
+		c.names.answer(res)
+	}
+	return res, s.conclude(ctx, c, err)
+}
+
+// admit lets the caller in or says why not. It comes before the handler, and so
+// before every check of the request (C2.1).
+func (s *server) admit(ctx context.Context, c *call, req any) (context.Context, error) {
+	if s.access == nil {
+		return ctx, nil
+	}
+	var err error
+	ctx, c.who, err = s.access.Admit(ctx, c.method, req)
+	return ctx, err
 }
 
 // defaultDeadline is how long a unary call may take whose caller does not say
@@ -53,22 +79,39 @@ func bounded(ctx context.Context, method string) (context.Context, context.Cance
 // stream surrounds each streaming call. A handler that sends sees the shutdown in its
 // context; one that is blocked in receiving is cut off when the grace is over.
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	began := time.Now()
+	c := &call{method: info.FullMethod, began: time.Now()}
 	ctx, release := under(context.WithValue(ss.Context(), drainKey{}, s.drain), s.drain.streams)
 	defer release()
-	err := guard(func() error { return handle(srv, &drained{ss, ctx}) })
+	err := guard(func() (err error) {
+		if ctx, err = s.admit(ctx, c, nil); err == nil {
+			err = handle(srv, &drained{ServerStream: ss, ctx: ctx, names: &c.names})
+		}
+		return err
+	})
 	// A handler may take the end of its context for the end of its work; the caller
 	// must not take it for the end of the stream.
 	if isStopping(ctx, err) {
 		err = stopping(err)
 	}
-	return s.conclude(ctx, info.FullMethod, began, err)
+	return s.conclude(ctx, c, err)
 }
 
-// drained is a stream with a context that ends at shutdown.
+// drained is a stream with a context that ends at shutdown. It notes what the first
+// message names.
 type drained struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx   context.Context
+	names *names
+}
+
+// RecvMsg is part of grpc.ServerStream.
+func (d *drained) RecvMsg(m any) error {
+	err := d.ServerStream.RecvMsg(m)
+	if err == nil && d.names != nil {
+		d.names.request(m)
+		d.names = nil
+	}
+	return err
 }
 
 // Context is the context of the call.
@@ -109,12 +152,15 @@ func guard(call func() error) (err error) {
 }
 
 // conclude logs the call and returns the error that its caller gets.
-func (s *server) conclude(ctx context.Context, method string, began time.Time, err error) error {
-	out := outcome(method, err)
+func (s *server) conclude(ctx context.Context, c *call, err error) error {
+	out := outcome(c.method, err)
 	attrs := []slog.Attr{
-		slog.String("method", strings.TrimPrefix(method, "/")),
+		slog.String("method", strings.TrimPrefix(c.method, "/")),
 		slog.String("code", out.Code().String()),
-		slog.Duration("duration", time.Since(began)),
+		slog.Duration("duration", time.Since(c.began)),
+	}
+	if c.who.Name != "" {
+		attrs = append(attrs, slog.String("principal", c.who.Name))
 	}
 	if reason := apierr.Reason(out); reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
@@ -122,7 +168,8 @@ func (s *server) conclude(ctx context.Context, method string, began time.Time, e
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
-	s.log.LogAttrs(ctx, levelOf(method, out.Code()), "call", attrs...)
+	s.log.LogAttrs(ctx, levelOf(c.method, out.Code()), "call", attrs...)
+	s.record(ctx, c, out)
 	return out.Err()
 }
 

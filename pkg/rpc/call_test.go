@@ -220,7 +220,7 @@ func TestSpansFormATree(t *testing.T) {
 	if _, err := originv1.NewOriginServiceClient(r.conn).GetOrigin(t.Context(), &originv1.GetOriginRequest{}); status.Code(err) != codes.Internal {
 		t.Fatalf("GetOrigin: %v, want INTERNAL", err)
 	}
-	if err := rpc.CheckHealth(t.Context(), r.addr, "seafront.origin.v1.OriginService"); err != nil && !strings.Contains(err.Error(), "NOT_SERVING") {
+	if err := rpc.CheckHealth(t.Context(), r.addr, "seafront.origin.v1.OriginService", rpc.ClientConfig{}); err != nil && !strings.Contains(err.Error(), "NOT_SERVING") {
 		t.Fatal(err)
 	}
 	r.stop()

@@ -15,6 +15,7 @@ import (
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -26,24 +27,33 @@ import (
 // several replicas is gone.
 const spread = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 
-// ClientConfig is what a connection reports to and how it dials. Its zero value
-// reports nowhere and dials the network.
+// ClientConfig is what a connection reports to, how it dials and who it says it is.
+// Its zero value reports nowhere and dials the network without encryption.
 type ClientConfig struct {
 	Tracer trace.TracerProvider
 	Meter  metric.MeterProvider
 	// Dialer, when set, makes the connections instead of dialling the target;
 	// Memory.Dial is one.
 	Dialer func(context.Context) (net.Conn, error)
+	// TLS, when set, encrypts the connection; see ClientTLS.
+	TLS credentials.TransportCredentials
+	// Token, when set, gives the bearer token that each call is sent with. Without
+	// TLS it leaves for addresses of this machine only.
+	Token func() string
 }
 
-// Dial makes a connection to a service, without encryption. It returns at once: the
-// connection comes when the service does, and comes back within seconds after it
-// was away. It fails on a target that cannot be understood.
+// Dial makes a connection to a service. It returns at once: the connection comes when
+// the service does, and comes back within seconds after it was away. It fails on a
+// target that cannot be understood, and on one that a token must not be sent to.
 func Dial(target string, cfg ClientConfig) (*grpc.ClientConn, error) {
 	reconnect := backoff.DefaultConfig
 	reconnect.MaxDelay = longestReconnect
+	secure := cfg.TLS
+	if secure == nil {
+		secure = insecure.NewCredentials()
+	}
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(secure),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(instruments(cfg.Tracer, cfg.Meter)...)),
 		grpc.WithDefaultServiceConfig(spread),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: pingTimeout}),
@@ -55,6 +65,12 @@ func Dial(target string, cfg ClientConfig) (*grpc.ClientConn, error) {
 			return cfg.Dialer(ctx)
 		}))
 	}
+	if cfg.Token != nil {
+		if cfg.TLS == nil && cfg.Dialer == nil && !IsLoopback(target) {
+			return nil, fmt.Errorf("dial %s: a token is not sent without TLS to another machine", target)
+		}
+		options = append(options, grpc.WithPerRPCCredentials(bearer{cfg.Token, cfg.TLS != nil}))
+	}
 	conn, err := grpc.NewClient(target, options...)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", target, err)
@@ -64,8 +80,8 @@ func Dial(target string, cfg ClientConfig) (*grpc.ClientConn, error) {
 
 // CheckHealth asks the server at target whether a gRPC service is serving; an empty
 // service means all of them. It returns nil only for SERVING.
-func CheckHealth(ctx context.Context, target, service string) error {
-	conn, err := Dial(target, ClientConfig{})
+func CheckHealth(ctx context.Context, target, service string, cfg ClientConfig) error {
+	conn, err := Dial(target, cfg)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,9 @@
 //
 // It promises: the text of an unknown error or of a panic stays in the log; the
 // health of a service is what its part says; Serve returns only when every call and
-// every part has ended, within the grace as long as they obey their contexts. It
-// knows no service, and it neither encrypts nor authenticates.
+// every part has ended, within the grace as long as they obey their contexts; a
+// handler runs for callers only that the guard has admitted. It knows no service and
+// no rule about who may call it.
 package rpc
 
 import (
@@ -31,7 +32,10 @@ type Part interface {
 // Bounds of connections, on both sides. The smallest pause between a client's pings
 // is below the client's own, so that no clock makes an enemy of it.
 const (
-	maxReceive       = 4 << 20 // bytes of one message (C6.20)
+	maxReceive       = 4 << 20  // bytes of one message (C6.20)
+	maxHeader        = 64 << 10 // bytes of a call's header, tokens included
+	maxStreams       = 1000     // calls at a time on one connection
+	handshakeTimeout = 10 * time.Second
 	pingAfter        = 30 * time.Second
 	pingTimeout      = 10 * time.Second
 	leastPingPause   = 10 * time.Second

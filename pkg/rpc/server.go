@@ -5,6 +5,7 @@ package rpc
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,17 +21,27 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+
+	"github.com/seafront-cdn/seafront/pkg/audit"
+	"github.com/seafront-cdn/seafront/pkg/auth"
 )
 
 // defaultGrace is how long calls may go on after the end was announced.
 const defaultGrace = 10 * time.Second
 
-// ServerConfig is what a server reports to and how long it takes to end. Its zero
-// value reports nowhere.
+// ServerConfig is what a server reports to, whom it lets in and how long it takes to
+// end. Its zero value reports nowhere and lets everybody in: who serves others than
+// itself sets Guard.
 type ServerConfig struct {
 	Log    *slog.Logger
 	Tracer trace.TracerProvider
 	Meter  metric.MeterProvider
+	// TLS, when set, encrypts what comes over a network; see ServerTLS.
+	TLS *tls.Config
+	// Guard decides who may call what. Nil: nobody is asked who they are.
+	Guard *auth.Guard
+	// Audit gets a line of each call but those of health checks. Nil: nobody does.
+	Audit *audit.Log
 	// Grace bounds the shutdown. Default 10 s. Unary calls have four fifths of it to
 	// finish; then their contexts end, and at its end connections are cut.
 	Grace time.Duration
@@ -40,6 +51,8 @@ type ServerConfig struct {
 type server struct {
 	log    *slog.Logger
 	grace  time.Duration
+	access *auth.Guard
+	audit  *audit.Log
 	grpc   *grpc.Server
 	health *conditions
 	drain  *drain
@@ -86,15 +99,21 @@ func newServer(cfg ServerConfig) *server {
 	s := &server{
 		log:    cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		grace:  cmp.Or(cfg.Grace, defaultGrace),
+		access: cfg.Guard,
+		audit:  cfg.Audit,
 		health: newConditions(),
 		drain:  newDrain(),
 	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(newDoors(cfg.TLS)),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(instruments(cfg.Tracer, cfg.Meter)...)),
 		grpc.ChainUnaryInterceptor(s.unary),
 		grpc.ChainStreamInterceptor(s.stream),
 		grpc.UnknownServiceHandler(unknown),
 		grpc.MaxRecvMsgSize(maxReceive),
+		grpc.MaxHeaderListSize(maxHeader),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingPause, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true), // Serve returns when nothing of it runs any more

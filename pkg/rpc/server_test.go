@@ -56,12 +56,12 @@ func TestHealthFollowsTheParts(t *testing.T) {
 	check(notServing, serving, notServing)
 	control <- true
 	check(serving, serving, serving)
-	if err := rpc.CheckHealth(t.Context(), r.addr, ""); err != nil {
+	if err := rpc.CheckHealth(t.Context(), r.addr, "", rpc.ClientConfig{}); err != nil {
 		t.Errorf("CheckHealth: %v", err)
 	}
 	registry <- false
 	check(notServing, notServing, serving)
-	if err := rpc.CheckHealth(t.Context(), r.addr, originsAPI); err == nil {
+	if err := rpc.CheckHealth(t.Context(), r.addr, originsAPI, rpc.ClientConfig{}); err == nil {
 		t.Error("CheckHealth of a service that does not serve is nil")
 	}
 }
@@ -72,10 +72,10 @@ func TestCheckHealthWithoutServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	if err := rpc.CheckHealth(t.Context(), l.Addr().String(), ""); err == nil {
+	if err := rpc.CheckHealth(t.Context(), l.Addr().String(), "", rpc.ClientConfig{}); err == nil {
 		t.Error("CheckHealth of nobody is nil")
 	}
-	if err := rpc.CheckHealth(t.Context(), "dns:///%zz", ""); err == nil {
+	if err := rpc.CheckHealth(t.Context(), "dns:///%zz", "", rpc.ClientConfig{}); err == nil {
 		t.Error("CheckHealth of nonsense is nil")
 	}
 }

@@ -38,11 +38,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type serveCommand struct {
 	program.Server
 	program.ClusterKeys
-	OriginRegistry   string        `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
-	BaseDomain       string        `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
-	MaxDistributions int64         `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
-	Versions         int64         `help:"How many versions of each distribution are kept, the present one included." default:"5" env:"SEAFRONT_VERSIONS"`
-	Limits           config.Limits `embed:"" prefix:"max-"`
+	OriginRegistry   string         `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
+	Registry         program.Client `embed:"" prefix:"registry-" envprefix:"SEAFRONT_REGISTRY_"`
+	BaseDomain       string         `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
+	MaxDistributions int64          `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
+	Versions         int64          `help:"How many versions of each distribution are kept, the present one included." default:"5" env:"SEAFRONT_VERSIONS"`
+	Limits           config.Limits  `embed:"" prefix:"max-"`
 
 	InvalidationRetention time.Duration `help:"How long an invalidation is kept at least. Not below 7 days: an edge that was away for less than that keeps its cache." default:"168h" env:"SEAFRONT_INVALIDATION_RETENTION"`
 }
@@ -71,7 +72,12 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 		if err != nil {
 			return nil, nil, err
 		}
-		registry, err := rpc.Dial(c.OriginRegistry, rpc.ClientConfig{Tracer: t.Tracer, Meter: t.Meter})
+		to, err := c.Registry.Config(t.Log)
+		if err != nil {
+			return nil, nil, fmt.Errorf("origin registry: %w", err)
+		}
+		to.Tracer, to.Meter = t.Tracer, t.Meter
+		registry, err := rpc.Dial(c.OriginRegistry, to)
 		if err != nil {
 			return nil, nil, fmt.Errorf("origin registry: %w", err)
 		}
