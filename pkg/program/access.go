@@ -4,12 +4,16 @@ package program
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seafront-cdn/seafront/pkg/access"
 	"github.com/seafront-cdn/seafront/pkg/audit"
@@ -120,6 +124,22 @@ func (a Access) audit(t *telemetry.Telemetry, log io.Writer) audit.Config {
 		c.Path = ""
 	}
 	return c
+}
+
+// Serve answers on the listeners with the parts until ctx ends. The audit log ends
+// after the last call.
+func (s Secure) Serve(ctx context.Context, t *telemetry.Telemetry, listeners []net.Listener, parts ...rpc.Part) error {
+	auditing, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	running, ctx := errgroup.WithContext(ctx)
+	running.Go(func() error { return s.Audit.Run(auditing) })
+	running.Go(func() error {
+		defer end()
+		return rpc.Serve(ctx, rpc.ServerConfig{
+			Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, TLS: s.TLS, Guard: s.Guard, Audit: s.Audit,
+		}, listeners, parts...)
+	})
+	return running.Wait()
 }
 
 // openCredentials opens what callers are known by.

@@ -102,17 +102,8 @@ func (s Server) listen(ctx context.Context, service, version string, t *telemetr
 		slog.String("grpc", api.Addr().String()), slog.String("metrics", admin.Addr().String()))
 	// Readiness is asked from within: nobody needs credentials for that.
 	within := rpc.NewMemory()
-	// The audit log ends after the last call.
-	auditing, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
 	running, ctx := errgroup.WithContext(ctx)
-	running.Go(func() error { return secure.Audit.Run(auditing) })
-	running.Go(func() error {
-		defer end()
-		return rpc.Serve(ctx, rpc.ServerConfig{
-			Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, TLS: secure.TLS, Guard: secure.Guard, Audit: secure.Audit,
-		}, []net.Listener{api, within}, part)
-	})
+	running.Go(func() error { return secure.Serve(ctx, t, []net.Listener{api, within}, part) })
 	running.Go(func() error {
 		return t.ServeAdmin(ctx, admin, t.AdminMux(func() error {
 			return healthy(ctx, "passthrough:///within", rpc.ClientConfig{Dialer: within.Dial})

@@ -38,7 +38,8 @@ func run(t *testing.T, file string) {
 	if len(blocks) == 0 {
 		t.Fatalf("%s has no block of shell", file)
 	}
-	out := shell(t, adapt(t, blocks, start(t)))
+	at := start(t)
+	out := shell(t, adapt(t, blocks, at), filepath.Dir(at["token"]))
 	for i, b := range blocks {
 		_, rest, _ := strings.Cut(out, mark(i))
 		rest, _, _ = strings.Cut(rest, mark(i+1))
@@ -98,10 +99,14 @@ func adapt(t *testing.T, blocks []block, at map[string]string) string {
 	).Replace(script.String())
 }
 
-// shell runs a script in a directory of its own, where .bin is the repository's.
-func shell(t *testing.T, script string) string {
+// shell runs a script in a directory of its own, where .bin is the repository's and
+// .seafront is data.
+func shell(t *testing.T, script, data string) string {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.Symlink(data, filepath.Join(dir, ".seafront")); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Symlink(environment(t, "SEAFRONT_BIN"), filepath.Join(dir, ".bin")); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func startUp(t *testing.T, dir string, args ...string) *up {
 		}
 		return json.Unmarshal(b, &u.at)
 	})
-	u.api = control.Dial(t, u.at["grpc"])
+	u.api = control.DialAs(t, u.at["grpc"], u.at["token"])
 	return u
 }
 

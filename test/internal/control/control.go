@@ -7,18 +7,19 @@ package control
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/seafront-cdn/seafront/pkg/rpc"
 	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -48,7 +49,22 @@ type Client struct {
 // ends; it comes back by itself after the server was away.
 func Dial(t testing.TB, target string) *Client {
 	t.Helper()
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return dial(t, target, rpc.ClientConfig{})
+}
+
+// DialAs is Dial with the token in a file.
+func DialAs(t testing.TB, target, tokenFile string) *Client {
+	t.Helper()
+	token, err := os.ReadFile(tokenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dial(t, target, rpc.ClientConfig{Token: func() string { return strings.TrimSpace(string(token)) }})
+}
+
+func dial(t testing.TB, target string, cfg rpc.ClientConfig) *Client {
+	t.Helper()
+	conn, err := rpc.Dial(target, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/seafront-cdn/seafront/cmd/seafront/internal/sample"
+	"github.com/seafront-cdn/seafront/pkg/auth"
 	"github.com/seafront-cdn/seafront/pkg/etcd/embedded"
 	"github.com/seafront-cdn/seafront/pkg/rpc"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
@@ -81,8 +82,14 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 		return fmt.Errorf("gRPC: %w", err)
 	}
 	defer api.Close()
-	memory := rpc.NewMemory()
-	toRegistry, err := dial("passthrough:///memory", t, memory.Dial)
+	secure, err := c.secure(t)
+	if err != nil {
+		return err
+	}
+	// Parts of this process are known as what they are, with no more than they need.
+	asConfig := rpc.NewMemoryAs(auth.Identity{Name: "config", Role: auth.Reader})
+	asSetup := rpc.NewMemoryAs(auth.Identity{Name: "setup", Role: auth.Operator})
+	toRegistry, err := dial(t, asConfig)
 	if err != nil {
 		return err
 	}
@@ -112,17 +119,17 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 		running.Go(func() error { return site.Serve(ctx, site.listener) })
 	}
 	running.Go(func() error {
-		return rpc.Serve(ctx, rpc.ServerConfig{Log: t.Log, Tracer: t.Tracer, Meter: t.Meter}, []net.Listener{api, memory}, registry, control)
+		return secure.Serve(ctx, t, []net.Listener{api, asConfig, asSetup}, registry, control)
 	})
 	running.Go(func() error { return front.Run(ctx) })
 	running.Go(func() error {
-		return welcome(ctx, c, t, addressesOf(api, front, etcdAddr, site), began, out)
+		return welcome(ctx, c, t, asSetup, addressesOf(c, api, front, etcdAddr, site), began, out)
 	})
 	return running.Wait()
 }
 
-func dial(target string, t *telemetry.Telemetry, dialer func(context.Context) (net.Conn, error)) (*grpc.ClientConn, error) {
-	return rpc.Dial(target, rpc.ClientConfig{Tracer: t.Tracer, Meter: t.Meter, Dialer: dialer})
+func dial(t *telemetry.Telemetry, memory *rpc.Memory) (*grpc.ClientConn, error) {
+	return rpc.Dial("passthrough:///memory", rpc.ClientConfig{Tracer: t.Tracer, Meter: t.Meter, Dialer: memory.Dial})
 }
 
 // place is the sample site with the address that it has.
@@ -153,9 +160,9 @@ func (p *place) close() {
 	}
 }
 
-func addressesOf(api net.Listener, front *edge.Edge, etcdAddr string, site *place) addresses {
+func addressesOf(c Config, api net.Listener, front *edge.Edge, etcdAddr string, site *place) addresses {
 	at := front.Addresses()
-	a := addresses{GRPC: api.Addr().String(), HTTP: at.HTTP, HTTPS: at.HTTPS, Admin: at.Admin, Etcd: etcdAddr}
+	a := addresses{GRPC: api.Addr().String(), HTTP: at.HTTP, HTTPS: at.HTTPS, Admin: at.Admin, Etcd: etcdAddr, Token: c.dir(tokenFile)}
 	if site != nil {
 		a.Sample = site.listener.Addr().String()
 	}
@@ -163,8 +170,8 @@ func addressesOf(api net.Listener, front *edge.Edge, etcdAddr string, site *plac
 }
 
 // welcome waits until everything answers, sets the sample up and greets.
-func welcome(ctx context.Context, c Config, t *telemetry.Telemetry, a addresses, began time.Time, out io.Writer) error {
-	conn, err := dial(a.GRPC, t, nil)
+func welcome(ctx context.Context, c Config, t *telemetry.Telemetry, api *rpc.Memory, a addresses, began time.Time, out io.Writer) error {
+	conn, err := dial(t, api)
 	if err != nil {
 		return err
 	}

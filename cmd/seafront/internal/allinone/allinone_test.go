@@ -13,10 +13,9 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/seafront-cdn/seafront/pkg/rpc"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
 
@@ -85,7 +84,11 @@ func up(t *testing.T, c Config, meanwhile func(ctx context.Context)) running {
 
 func distributions(t *testing.T, r running) configv1.DistributionServiceClient {
 	t.Helper()
-	conn, err := grpc.NewClient(r.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	token, err := os.ReadFile(r.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := rpc.Dial(r.GRPC, rpc.ClientConfig{Token: func() string { return strings.TrimSpace(string(token)) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ type Config struct {
 
 	Limits config.Limits `embed:"" prefix:"max-"`
 
+	program.Access `embed:""`
+
 	// Version is the release, for logs and status.
 	Version string `kong:"-"`
 }
