@@ -41,6 +41,7 @@ const (
 // Client talks to one server.
 type Client struct {
 	Distributions configv1.DistributionServiceClient
+	Policies      configv1.CachePolicyServiceClient
 	Origins       originv1.OriginServiceClient
 	Health        healthpb.HealthClient
 }
@@ -69,7 +70,7 @@ func dial(t testing.TB, target string, cfg rpc.ClientConfig) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &Client{configv1.NewDistributionServiceClient(conn), originv1.NewOriginServiceClient(conn), healthpb.NewHealthClient(conn)}
+	return &Client{configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), originv1.NewOriginServiceClient(conn), healthpb.NewHealthClient(conn)}
 }
 
 // Serving returns nil when the server says that all of it is serving.
