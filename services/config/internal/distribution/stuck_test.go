@@ -85,7 +85,8 @@ func TestStuckEdgeHoldsUpNoDeletion(t *testing.T) {
 	follow(t, client, x, c)
 	s := New(Config{
 		KV: client, Index: x, Requests: records.NewRequests(client), Most: 10, Versions: 5,
-		Limits: rules.Limits{BaseDomain: "cdn.test", Aliases: 10, Origins: 10, Behaviors: 10},
+		InProgress: func(string) int { return 0 },
+		Limits:     rules.Limits{BaseDomain: "cdn.test", Aliases: 10, Origins: 10, Behaviors: 10},
 	})
 	report := func(id string, applied int64) {
 		t.Helper()
