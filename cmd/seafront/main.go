@@ -27,6 +27,7 @@ type commands struct {
 	Sample      sampleCommand      `cmd:"" help:"Serve the sample site alone, as an origin for other edges."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a server for its health and say it by the exit status."`
 	Fsck        fsckCommand        `cmd:"" help:"Compare what is derived from resources, such as claims of names, with the resources."`
+	Secrets     secretsCommand     `cmd:"" help:"Make and change the cluster keys, which encrypt the secrets in etcd."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

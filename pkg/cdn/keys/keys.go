@@ -142,6 +142,15 @@ func VersionsOf(distribution string) string {
 // Draft is the key of the DEVELOPMENT stage of a function (C8.36).
 func Draft(function string) string { return control + "functions/" + escape(function) }
 
+// SecretPrefixes are those of all keys whose records may hold secrets: resources,
+// former versions and drafts. Settings lie among them, which are no records.
+func SecretPrefixes() []string {
+	return []string{resources, control + "versions/", control + "functions/"}
+}
+
+// IsSetting says whether a key is a setting, which has a form of its own.
+func IsSetting(key string) bool { return strings.HasPrefix(key, settings.Prefix()) }
+
 // Edge is the key of an edge's identity (design 3.1).
 func Edge(id string) string { return edges + "edges/" + escape(id) }
 
