@@ -53,6 +53,7 @@ bench: ## benchmarks: compile, match, key, hit, and propagation through a real e
 .PHONY: bench-scale
 bench-scale: programs $(PROGRAMS)/etcd ## 100,000 distributions through the real programs (SCALE=n for another number)
 	@echo "== scale"; cd test && SEAFRONT_SCALE=$${SCALE:-100000} go test -count 1 -v -timeout 60m ./scale
+	@echo "== propagation at that size"; SEAFRONT_BENCH=propagation-full go test -count 1 -v -timeout 60m -run '^TestPropagation$$' ./services/edge
 $(PROGRAMS)/etcd: deploy/etcd/go.mod
 	@echo "== building etcd (once)"; mkdir -p $(PROGRAMS); cd deploy/etcd && GOWORK=off CGO_ENABLED=0 go build -trimpath -o ../../$(PROGRAMS)/ ./etcd
 

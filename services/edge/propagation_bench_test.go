@@ -3,14 +3,10 @@
 package edge_test
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -22,15 +18,10 @@ import (
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
-	"github.com/seafront-cdn/seafront/pkg/etcd/embedded"
-	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
-	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
-	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
@@ -62,8 +53,11 @@ func TestPropagation(t *testing.T) {
 		return
 	}
 	loads, counts, changes := []int{0, 100}, []int{1, 3}, 5
-	if os.Getenv("SEAFRONT_BENCH") == "propagation" {
+	switch os.Getenv("SEAFRONT_BENCH") {
+	case "propagation":
 		loads, counts, changes = []int{0, 10_000}, []int{1, 10, 100}, 500
+	case "propagation-full": // 20 edges hold 100,000 distributions each: 8 GiB
+		loads, counts, changes = []int{100_000}, []int{20}, 200
 	}
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-14s %5s  %-21s %-33s  %-21s\n", "distributions", "edges", "bare watchers p50 p99", "last serves p50 p99 (x bare)", "last ack p50 p99")
@@ -75,6 +69,7 @@ func TestPropagation(t *testing.T) {
 			row := fmt.Sprintf("%-14d %5d  %-21s %-21s %5s %5s  %-21s", loaded, n, r.bare, r.serves,
 				ratio(r.serves, r.bare, 50), ratio(r.serves, r.bare, 99), r.acked)
 			t.Log(row)
+			t.Log(r.growth.hour(n))
 			table.WriteString(row + "\n")
 		}
 	}
@@ -104,7 +99,10 @@ func ratio(a, b times, p int) string {
 	return fmt.Sprintf("%.2f", float64(a.at(p))/float64(b.at(p)))
 }
 
-type result struct{ bare, serves, acked times }
+type result struct {
+	bare, serves, acked times
+	growth              growth
+}
 
 // measure runs n edges and n bare watchers and changes a distribution and a bare key
 // in turn, so that neither side wakes the other.
@@ -138,6 +136,7 @@ func measure(t *testing.T, store string, n, loaded, changes int) result {
 	// One status of an edge is written this long after the other (design 3.4).
 	pace := time.Duration(n)*time.Second/400 + 30*time.Millisecond
 	var r result
+	before := sizeOf(t, writer, store)
 	for i := range changes {
 		if i%collectEvery == 0 {
 			runtime.GC()
@@ -158,6 +157,7 @@ func measure(t *testing.T, store string, n, loaded, changes int) result {
 			}
 		}
 	}
+	r.growth = sizeOf(t, writer, store).since(before, changes)
 	return r
 }
 
@@ -307,91 +307,4 @@ func dial(t *testing.T, store string) *clientv3.Client {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// load writes the distribution that changes and n others.
-func load(t *testing.T, store string, n int) {
-	t.Helper()
-	c := dial(t, store)
-	defer c.Close()
-	const batch = 500
-	ops := []clientv3.Op{clientv3.OpPut(keys.Resource(keys.Distributions, "BENCH"), distribution(t, "BENCH", ""))}
-	for i := range n {
-		id := fmt.Sprintf("E%013d", i)
-		ops = append(ops, clientv3.OpPut(keys.Resource(keys.Distributions, id), distribution(t, id, "")))
-	}
-	for some := range slices.Chunk(ops, batch) {
-		if _, err := c.Txn(t.Context()).Then(some...).Commit(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// distribution is a record of ordinary size.
-func distribution(t *testing.T, id, root string) string {
-	t.Helper()
-	behavior := func(pattern string) *configv1.CacheBehavior {
-		return &configv1.CacheBehavior{
-			PathPattern: pattern, TargetOriginId: "web", ViewerProtocolPolicy: configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL,
-			Caching: &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/658327ea-f89d-4fab-a63d-7e88639e58f6"},
-		}
-	}
-	b, err := proto.Marshal(&configv1.Distribution{
-		Name: keys.Distributions.Name(id), DomainName: "d" + strings.ToLower(id) + ".seafront.localhost",
-		Config: &configv1.DistributionConfig{
-			Enabled: true, DefaultRootObject: root, Aliases: []string{"www." + strings.ToLower(id) + ".test"},
-			Origins: []*configv1.Origin{{Id: "web", Source: &configv1.Origin_Endpoint{Endpoint: &originv1.OriginEndpoint{
-				Kind: &originv1.OriginEndpoint_Http{Http: &originv1.HttpEndpoint{
-					Host: "origin.test", ProtocolPolicy: originv1.OriginProtocolPolicy_ORIGIN_PROTOCOL_POLICY_HTTP_ONLY,
-				}},
-			}}}},
-			DefaultCacheBehavior: behavior(""),
-			CacheBehaviors:       []*configv1.CacheBehavior{behavior("/images/*"), behavior("*.css"), behavior("/api/*")},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := keys.Encode(&storev1.Record{WriteId: 1, Generation: 1, Resource: b})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(value)
-}
-
-// startStore runs etcd in a process of its own and returns its address.
-func startStore(t *testing.T) string {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPropagation$", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), storeEnv+"="+t.TempDir())
-	stdin, err := cmd.StdinPipe()
-	stdout, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err, err2, cmd.Start()); err != nil {
-		t.Fatal(err)
-	}
-	out := bufio.NewReader(stdout)
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		rest, err := io.ReadAll(out)
-		if err := errors.Join(err, cmd.Wait()); err != nil {
-			t.Errorf("etcd: %v\n%s", err, rest)
-		}
-	})
-	text, err := out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("etcd did not start: %v %s", err, text)
-	}
-	return strings.TrimSpace(text)
-}
-
-// beStore runs etcd until standard input ends.
-func beStore(t *testing.T, dir string) {
-	t.Helper()
-	s, err := embedded.Start(t.Context(), embedded.Config{Dir: dir, ClientAddr: "127.0.0.1:0", PeerAddr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	_, _ = fmt.Fprintln(os.Stdout, s.Endpoint())
-	_, _ = io.Copy(io.Discard, os.Stdin)
 }
