@@ -25,10 +25,11 @@ type Counter struct {
 	kv     clientv3.KV
 	prefix string
 
-	mu    sync.Mutex // guards the rest
-	count int64
-	added int64 // asked for since
-	at    time.Time
+	mu       sync.Mutex // guards the rest
+	count    int64
+	added    int64 // asked for since
+	at       time.Time
+	counting bool // somebody is at it; others need not wait
 }
 
 // NewCounter makes a counter of the keys with a prefix.
@@ -38,19 +39,22 @@ func NewCounter(kv clientv3.KV, prefix string) *Counter { return &Counter{kv: kv
 // there may be.
 func (c *Counter) Before(ctx context.Context, most int64) (int64, error) {
 	c.mu.Lock()
-	n, fresh := c.count+c.added, !c.at.IsZero() && time.Since(c.at) < countFor
-	if fresh && float64(n) < countNear*float64(most) {
+	n, known := c.count+c.added, !c.at.IsZero()
+	near := float64(n) >= countNear*float64(most)
+	if known && !near && (c.counting || time.Since(c.at) < countFor) {
 		c.added++
 		c.mu.Unlock()
 		return n, nil
 	}
+	c.counting = true
 	c.mu.Unlock()
 	n, err := Count(ctx, c.kv, c.prefix)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counting = false
 	if err != nil {
 		return 0, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.count, c.added, c.at = n, 1, time.Now()
 	return n, nil
 }
