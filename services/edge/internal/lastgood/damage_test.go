@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 )
@@ -33,8 +34,10 @@ func sample(t testing.TB) (file []byte, want Content) {
 	keep(t, dir,
 		Step{Point: at(120), Served: changes},
 		Step{Point: at(121), Served: []snapshot.Change{gone(changes[3].Key, 121), put("x", 121, "x")}},
-		Step{Point: at(122), Rejected: []snapshot.Change{put("x", 122, "bad")}})
-	want = load(t, dir)
+		Step{Point: at(122), Rejected: []snapshot.Change{put("x", 122, "bad")}, Invalidations: []snapshot.Change{put("i", 122, "/a")}},
+		Step{Point: at(123), Invalidations: []snapshot.Change{put("j", 123, strings.Repeat("/b", 3000))}})
+	want = loadAll(t, dir)
+	want.Contact = time.Time{}
 	file, err := os.ReadFile(filepath.Join(dir, fileName))
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +97,7 @@ func readBytes(t testing.TB, file []byte) (Content, error) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	db, c, err := read(path)
+	db, c, lost, err := read(path)
 	if err != nil {
 		if _, ok := errors.AsType[damagedError](err); !ok {
 			t.Fatalf("%v is not taken for damage", err)
@@ -104,7 +107,8 @@ func readBytes(t testing.TB, file []byte) (Content, error) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return c, nil
+	c.Contact = time.Time{}
+	return c, lost
 }
 
 func TestFlippedBytesAreNeverServed(t *testing.T) {
@@ -151,12 +155,13 @@ func TestLostWriteIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keep(t, dir, Step{Point: at(2), Served: []snapshot.Change{put("a", 2, "two")}})
+	keep(t, dir, Step{Point: at(2), Served: []snapshot.Change{put("a", 2, "two")}, Invalidations: []snapshot.Change{put("i", 2, "/a")}})
 	after, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := load(t, dir)
+	want := loadAll(t, dir)
+	want.Contact = time.Time{}
 	for offset := 0; offset < len(before); offset += pageSize {
 		lost := bytes.Clone(after)
 		copy(lost[offset:], before[offset:offset+pageSize])

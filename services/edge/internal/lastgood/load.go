@@ -16,6 +16,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // lockPatience is how long to wait for bbolt's own lock, which nobody should hold.
@@ -32,6 +33,17 @@ type Content struct {
 	// after Served, in a step of their own: each leaves the served version of its
 	// key alone unless this release can use it.
 	Rejected []snapshot.Change
+
+	// Era names the cache that Invalidations are about. A cache of another era is to be
+	// dropped: what has been invalidated of it nobody knows.
+	Era uint64
+	// Invalidations are those above Floor that were in force, in order of revision.
+	Invalidations []snapshot.Change
+	// Floor is the revision up to which invalidations are forgotten.
+	Floor int64
+	// Contact is when what is kept came from etcd, to the minute, by the clock of the
+	// machine; zero for never.
+	Contact time.Time
 }
 
 // prepare makes an empty file where there is none. It gets its name when it is
@@ -57,7 +69,12 @@ func prepare(path string) error {
 				return err
 			}
 		}
-		return tx.Bucket([]byte(bucketState)).Put([]byte(keyState), state{}.encode())
+		sealed := state{}.encode()
+		if err := tx.Bucket([]byte(bucketState)).Put([]byte(keyState), sealed); err != nil {
+			return err
+		}
+		journal := news{era: invalidation.NewEra()}
+		return journal.write(tx, sealed)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -78,28 +95,32 @@ type damagedError struct{ cause error }
 func (e damagedError) Error() string { return e.cause.Error() }
 func (e damagedError) Unwrap() error { return e.cause }
 
-// read opens the file and returns everything in it, or a damagedError.
-func read(path string) (db *bbolt.DB, c Content, err error) {
+// read opens the file and returns everything in it, or a damagedError. lost says why
+// the invalidations in it are of no use.
+func read(path string) (db *bbolt.DB, c Content, lost, err error) {
 	if err := check(path); err != nil {
-		return nil, Content{}, err
+		return nil, Content{}, nil, err
 	}
 	err = guard(func() error {
 		db, err = openDB(path)
 		return err
 	})
 	if err != nil {
-		return nil, Content{}, damagedError{err}
+		return nil, Content{}, nil, damagedError{err}
 	}
 	err = guard(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
 			c, err = content(tx)
+			if err == nil {
+				lost = c.recall(tx, tx.Bucket([]byte(bucketState)).Get([]byte(keyState)))
+			}
 			return err
 		})
 	})
 	if err != nil {
-		return nil, Content{}, damagedError{errors.Join(err, db.Close())}
+		return nil, Content{}, nil, damagedError{errors.Join(err, db.Close())}
 	}
-	return db, c, nil
+	return db, c, lost, nil
 }
 
 func check(path string) error {
@@ -141,8 +162,7 @@ func content(tx *bbolt.Tx) (Content, error) {
 				return fmt.Errorf("record %q: %w", k, err)
 			}
 			*out = append(*out, change)
-			got.count++
-			got.sum += sumOf(v)
+			got.add(v)
 			return nil
 		})
 		if err != nil {

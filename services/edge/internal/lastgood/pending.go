@@ -21,13 +21,20 @@ type pending struct {
 	reset bool
 	// By bucket and key: the version to hold there, or Deleted.
 	changes map[string]map[string]snapshot.Change
+	journal news
+	// synced are to be called when it is on disk.
+	synced []func()
 }
 
 func (p *pending) add(step Step) {
 	if step.Reset {
-		*p = pending{reset: true}
+		*p = pending{reset: true, synced: p.synced}
 	}
 	p.point, p.known = step.Point, true
+	p.journal.add(step)
+	if step.Synced != nil {
+		p.synced = append(p.synced, step.Synced)
+	}
 	for _, c := range step.Served {
 		p.set(bucketServed, c)
 		p.set(bucketRejected, snapshot.Change{Key: c.Key, Deleted: true}) // overtaken
@@ -46,10 +53,13 @@ func (p *pending) set(bucket string, c snapshot.Change) {
 
 // merge adds what came later.
 func (p *pending) merge(newer pending) {
+	newer.synced = append(p.synced, newer.synced...)
 	if newer.reset {
 		*p = newer
 		return
 	}
+	p.synced = newer.synced
+	p.journal.merge(newer.journal)
 	if newer.known {
 		p.point, p.known = newer.point, true
 	}
@@ -67,9 +77,11 @@ func (p *pending) write(tx *bbolt.Tx) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	now.point = p.point
+	if p.known {
+		now.point = p.point
+	}
 	if p.reset {
-		now.count, now.sum = 0, 0
+		now.account = account{}
 	}
 	for _, name := range []string{bucketServed, bucketRejected} {
 		b, err := p.bucket(tx, name)
@@ -82,7 +94,11 @@ func (p *pending) write(tx *bbolt.Tx) error {
 			}
 		}
 	}
-	return states.Put([]byte(keyState), now.encode())
+	sealed := now.encode()
+	if err := states.Put([]byte(keyState), sealed); err != nil {
+		return err
+	}
+	return p.journal.write(tx, sealed)
 }
 
 func (p *pending) bucket(tx *bbolt.Tx, name string) (*bbolt.Bucket, error) {
@@ -99,14 +115,12 @@ func (p *pending) bucket(tx *bbolt.Tx, name string) (*bbolt.Bucket, error) {
 func (s *state) put(b *bbolt.Bucket, name string, c snapshot.Change) error {
 	key := []byte(c.Key)
 	if old := b.Get(key); old != nil {
-		s.count--
-		s.sum -= sumOf(old)
+		s.remove(old)
 	}
 	if c.Deleted {
 		return b.Delete(key)
 	}
 	sealed := encode(name, c)
-	s.count++
-	s.sum += sumOf(sealed)
+	s.add(sealed)
 	return b.Put(key, sealed)
 }

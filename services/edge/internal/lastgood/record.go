@@ -78,8 +78,24 @@ func decode(bucket, key string, sealed []byte) (snapshot.Change, error) {
 // another time is noticed.
 type state struct {
 	point mirror.Point
+	account
+}
+
+// account says how many pairs there must be.
+type account struct {
 	count int64
 	sum   uint64 // of the checksums of all pairs, modulo 2^64
+}
+
+// add and remove keep the account of a sealed value.
+func (a *account) add(sealed []byte) {
+	a.count++
+	a.sum += sumOf(sealed)
+}
+
+func (a *account) remove(sealed []byte) {
+	a.count--
+	a.sum -= sumOf(sealed)
 }
 
 func (s state) encode() []byte {
@@ -104,7 +120,7 @@ func decodeState(sealed []byte) (state, error) {
 	}
 	rest := body[n+m:]
 	return state{
-		point: mirror.Point{Revision: revision, Epoch: string(rest[sumSize:])},
-		count: count, sum: binary.BigEndian.Uint64(rest),
+		point:   mirror.Point{Revision: revision, Epoch: string(rest[sumSize:])},
+		account: account{count: count, sum: binary.BigEndian.Uint64(rest)},
 	}, nil
 }

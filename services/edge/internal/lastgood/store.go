@@ -7,8 +7,10 @@
 // that it names, or nothing; a damaged file is named, moved aside and never served;
 // a change is on disk within a second or two; one process at a time. A record whose
 // newest version the edge could not use is kept twice: the version in service, and
-// the newest one, because no list after a restart sends that again. It does not
-// compile, and it knows no key but by its bytes.
+// the newest one, because no list after a restart sends that again. Invalidations are
+// kept beside them, for a cache that outlives the process: what Synced was called for
+// is there after a crash, and if anything of it is not, the cache is another one (Era).
+// It does not compile, and it knows no key but by its bytes.
 package lastgood
 
 import (
@@ -36,7 +38,9 @@ const (
 	bucketState    = "state"
 	bucketServed   = "served"
 	bucketRejected = "rejected"
+	bucketJournal  = "invalidations"
 	keyState       = "state"
+	keyJournal     = "journal"
 )
 
 // When pending changes are written.
@@ -76,6 +80,14 @@ type Step struct {
 	Served []snapshot.Change
 	// Rejected are newest versions that did not.
 	Rejected []snapshot.Change
+	// Era, unless it is 0, begins with this step: the cache is dropped, and no
+	// invalidation from before is needed.
+	Era uint64
+	// Invalidations came into force.
+	Invalidations []snapshot.Change
+	// Synced, if set, is called when the step and all before it are on disk, which it
+	// makes urgent.
+	Synced func()
 }
 
 // Open opens the file in dir, which is made, and reads it. A damaged file is logged,
@@ -120,7 +132,15 @@ func (s *Store) start() (*bbolt.DB, Content, error) {
 	if err := prepare(s.path); err != nil {
 		return nil, Content{}, err
 	}
-	return read(s.path)
+	db, c, lost, err := read(s.path)
+	if err != nil || lost == nil {
+		return db, c, err
+	}
+	s.log.Warn("the invalidations on disk cannot be used; the cache is dropped", slog.String("file", s.path), slog.Any("cause", lost))
+	if err := c.anew(db); err != nil {
+		return nil, Content{}, errors.Join(err, db.Close())
+	}
+	return db, c, nil
 }
 
 // Keep takes a step; it is on disk soon. Keep does not wait for the disk.
@@ -129,10 +149,21 @@ func (s *Store) Keep(step Step) {
 	defer s.mu.Unlock()
 	s.pending.add(step)
 	delay := idleDelay
-	if step.Reset || len(step.Served)+len(step.Rejected) > 0 {
+	switch {
+	case step.Synced != nil:
+		delay = 0
+	case step.Reset || len(step.Served)+len(step.Rejected) > 0:
 		delay = batchDelay
 	}
 	s.plan(delay)
+}
+
+// Forget drops the invalidations up to floor. It does not wait for the disk.
+func (s *Store) Forget(floor int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending.journal.floor = max(s.pending.journal.floor, floor)
+	s.plan(idleDelay)
 }
 
 // plan sees to it that pending is written within delay. s.mu is held.
@@ -191,11 +222,15 @@ func (s *Store) flush() error {
 	s.mu.Unlock()
 	err := guard(func() error { return s.db.Update(work.write) })
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.failure = err
 	if err == nil {
+		s.mu.Unlock()
+		for _, synced := range work.synced {
+			synced()
+		}
 		return nil
 	}
+	defer s.mu.Unlock()
 	newer := s.pending
 	s.pending = work
 	s.pending.merge(newer)

@@ -68,6 +68,13 @@ func keep(t testing.TB, dir string, steps ...Step) {
 
 func load(t testing.TB, dir string) Content {
 	t.Helper()
+	c := loadAll(t, dir)
+	c.Era, c.Contact = 0, time.Time{}
+	return c
+}
+
+func loadAll(t testing.TB, dir string) Content {
+	t.Helper()
 	s, c := mustOpen(t, dir)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
