@@ -41,6 +41,7 @@ type Edge struct {
 	clear, secure, admin net.Listener
 	etcd                 *clientv3.Client
 	kept                 *lastgood.Store
+	objects              *store.Store
 	reporter             *report.Reporter
 	follower             *follow.Follower
 	viewers              *viewer.Server
@@ -81,6 +82,12 @@ func (e *Edge) wire() error {
 	if err := kept.Measure(t.Meter); err != nil {
 		return err
 	}
+	ended := invalidation.New(content.Era, content.Floor)
+	measured, err := ended.Measure(t.Meter)
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, measured)
 	certificate, err := viewer.OpenCertificate(filepath.Join(cfg.DataDir, "tls"), cfg.BaseDomain, t.Log)
 	if err != nil {
 		return err
@@ -89,17 +96,17 @@ func (e *Edge) wire() error {
 		return err
 	}
 	e.reporter = report.New(report.Config{
-		Etcd: e.etcd, ID: cfg.ID, Pop: cfg.Pop, Addresses: e.advertised(), Labels: cfg.Labels, Build: cfg.build(), Log: t.Log,
+		Etcd: e.etcd, ID: cfg.ID, Pop: cfg.Pop, Addresses: e.advertised(), Labels: cfg.Labels, Build: cfg.build(), Ended: ended.Counts, Log: t.Log,
 	})
 	e.follower, err = follow.New(follow.Config{
-		Etcd: e.etcd, Edge: cfg.ID, Pop: cfg.Pop, Report: e.reporter, Keep: kept,
+		Etcd: e.etcd, Edge: cfg.ID, Pop: cfg.Pop, Report: e.reporter, Keep: kept, Invalidations: ended,
 		Secrets: cfg.opener(), Log: t.Log, Tracer: t.Tracer, Meter: t.Meter, BeforeSwap: cfg.BeforeSwap,
 	}, content)
 	if err != nil {
 		return err
 	}
-	ended := invalidation.New(invalidation.NewEra(), 0)
 	objects := store.Open(cfg.CacheBytes, ended)
+	e.objects = objects
 	origins := origin.NewClient(origin.Config{
 		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
 		Resolver: cfg.resolver(),
@@ -163,6 +170,7 @@ func (e *Edge) Run(ctx context.Context) (err error) {
 		both.Go(func() error { return e.reporter.Run(ctx) })
 		return both.Wait()
 	})
+	parts.Go(func() error { return e.objects.Run(following, e.kept.Forget) })
 	parts.Go(func() error { return e.kept.Run(keeping) })
 	parts.Go(func() error { return e.cfg.Telemetry.ServeAdmin(keeping, e.admin, e.pages) })
 	e.running.Store(true)

@@ -23,6 +23,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 )
@@ -255,7 +256,7 @@ func startEdge(ctx context.Context, t *testing.T, running *errgroup.Group, store
 	log := slog.New(slog.DiscardHandler)
 	reporter := report.New(report.Config{Etcd: c, ID: id, Pop: "LOC1", Log: log})
 	follower, err := follow.New(follow.Config{
-		Etcd: c, Edge: id, Pop: "LOC1", Report: tap{id, to, reporter}, Keep: noDisk{}, Log: log,
+		Etcd: c, Edge: id, Pop: "LOC1", Report: tap{id, to, reporter}, Keep: noDisk{}, Invalidations: invalidation.New(1, 0), Log: log,
 		Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider(),
 	}, lastgood.Content{})
 	if err != nil {

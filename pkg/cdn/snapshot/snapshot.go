@@ -105,6 +105,14 @@ func (d *Distribution) Behavior(normalized string) *Behavior {
 // Hosts returns the names that the distribution answers for.
 func (d *Distribution) Hosts() []string { return slices.Clone(d.hosts) }
 
+// RootObject returns the path that replaces / in a distribution, empty for none (D12).
+func (s *Snapshot) RootObject(distribution string) string {
+	if d, ok := s.distributions.get(distribution); ok {
+		return d.RootObject
+	}
+	return ""
+}
+
 // CachePolicy returns the policy of a behavior, or false when its record is missing
 // or was never usable.
 func (s *Snapshot) CachePolicy(b *Behavior) (*CachePolicy, bool) {

@@ -4,7 +4,9 @@
 // snapshot in service, to the status, to the disk (design 3.1 to 3.4, C8.80 to C8.84).
 //
 // It promises the order: compile, swap, acknowledge, persist. What is acknowledged is
-// served; what is served may be newer than what is on disk. A record that does not
+// served; what is served may be newer than what is on disk. Invalidations hold when the
+// configuration that goes with them is swapped in, and are acknowledged when they are
+// on disk (C8.85, design 3.3). A record that does not
 // compile leaves its last good version in service and holds up nothing else (C8.76).
 // It waits for nobody: an edge without etcd serves what it has.
 package follow
@@ -26,6 +28,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 )
@@ -42,6 +45,9 @@ type Config struct {
 	// block.
 	Report interface{ Applied(report.Progress) }
 	Keep   interface{ Keep(lastgood.Step) }
+	// Invalidations is what objects in the cache are held against: of the era and the
+	// floor of what was kept.
+	Invalidations *invalidation.Table
 	// Secrets opens the secrets of records. Nil: records with secrets are rejected.
 	Secrets snapshot.Opener
 	Log     *slog.Logger
@@ -65,10 +71,12 @@ type Follower struct {
 	connected atomic.Bool
 	contact   atomic.Pointer[time.Time] // when etcd was last heard of; nil: never
 
+	progress progress
+
 	// Of the one goroutine that applies.
 	edges   map[string]struct{} // keys of the registered edges
 	intent  snapshot.Change     // what operators want of this edge; without a key: nothing
-	changes int64
+	before  time.Time           // when etcd was last heard of, in an earlier run too
 	failing bool
 }
 
@@ -104,9 +112,12 @@ func New(cfg Config, kept lastgood.Content) (*Follower, error) {
 	if kept.Point.Revision == 0 {
 		return f, nil
 	}
+	f.before = kept.Contact
 	f.track(kept.Served)
 	s, served := f.current.Load().Apply(kept.Point.Revision, kept.Served)
 	s, rejected := s.Apply(kept.Point.Revision, kept.Rejected)
+	orders, _, _ := f.orders(context.Background(), kept.Invalidations, s)
+	f.cfg.Invalidations.Apply(orders)
 	f.current.Store(s)
 	f.acknowledge(time.Now(), edgev1.EdgeStatus_SOURCE_DISK, true)
 	f.tell(context.Background(), served)
@@ -176,6 +187,8 @@ func (f *Follower) keys() iter.Seq[string] {
 func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	began := time.Now()
 	f.contact.Store(&began)
+	absent := away(f.before, began)
+	f.before = began
 	base := f.current.Load()
 	if b.Reset {
 		base = snapshot.Empty().WithSecrets(f.cfg.Secrets)
@@ -191,13 +204,15 @@ func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	if f.cfg.BeforeSwap != nil {
 		f.cfg.BeforeSwap(b.Revision)
 	}
-	f.current.Store(next)
+	keep := step(b, changes, done, f.cfg.Edge)
+	ended := f.swap(ctx, b, changes, next, absent, &keep)
 	swapped := time.Now()
 	news := len(done.Applied) > 0 || b.Reset || next.Epoch != base.Epoch || f.draining() != f.status.Load().Draining || f.status.Load().Source != edgev1.EdgeStatus_SOURCE_ETCD
 	f.acknowledge(swapped, edgev1.EdgeStatus_SOURCE_ETCD, news)
-	f.cfg.Keep.Keep(step(b, changes, done, f.cfg.Edge))
+	f.cfg.Keep.Keep(keep)
 	if b.Live {
 		f.trace(ctx, done, began, swapped)
+		f.trace(ctx, ended, began, swapped)
 	}
 	f.metrics.applied(ctx, done, swapped.Sub(began))
 	f.tell(ctx, done)
@@ -236,18 +251,24 @@ func (f *Follower) draining() bool {
 
 // acknowledge says what is in service since a moment ago.
 func (f *Follower) acknowledge(since time.Time, source edgev1.EdgeStatus_Source, news bool) {
+	p := &f.progress
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changes := p.last.Changes
 	if news {
-		f.changes++
+		changes++
 	}
 	draining := f.draining()
 	if was := f.status.Swap(&Status{Loaded: true, Since: since, Source: source, Edges: len(f.edges), Draining: draining}); was.Draining != draining {
 		f.cfg.Log.Info("draining on request of an operator", slog.Bool("draining", draining))
 	}
 	_, registered := f.edges[keys.Edge(f.cfg.Edge)]
-	f.cfg.Report.Applied(report.Progress{
-		Snapshot: f.current.Load(), Since: since, Source: source, Changes: f.changes,
-		Edges: len(f.edges), Registered: registered, Draining: draining,
-	})
+	p.last = report.Progress{
+		Snapshot: f.current.Load(), Since: since, Source: source, Changes: changes,
+		Edges: len(f.edges), Registered: registered, Draining: draining, Met: f.cfg.Invalidations.Met(),
+	}
+	p.last.Obeyed = p.obeyed()
+	f.cfg.Report.Applied(p.last)
 }
 
 // tell logs what became of each record: a rejection once, with its reason.

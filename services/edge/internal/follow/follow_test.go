@@ -26,6 +26,7 @@ import (
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 )
@@ -140,9 +141,10 @@ func (p *peer) kept() lastgood.Content {
 // start makes a Follower and its peer; run runs it until the test or stop ends it.
 func start(t *testing.T, c *clientv3.Client, kept lastgood.Content, change ...func(*Config)) (*Follower, *peer) {
 	t.Helper()
+	ended := invalidation.New(kept.Era, kept.Floor)
 	p := &peer{t: t, progress: make(chan report.Progress, 1000), steps: make(chan lastgood.Step, 1000)}
 	cfg := Config{
-		Etcd: c, Edge: "e1", Pop: "AMS1", Report: p, Keep: p, Log: slog.New(slog.DiscardHandler),
+		Etcd: c, Edge: "e1", Pop: "AMS1", Report: p, Keep: p, Invalidations: ended, Log: slog.New(slog.DiscardHandler),
 		Tracer: sdktrace.NewTracerProvider(), Meter: metricnoop.NewMeterProvider(),
 	}
 	for _, f := range change {

@@ -20,6 +20,10 @@ type Progress struct {
 	Since    time.Time
 	// Source says where it came from.
 	Source edgev1.EdgeStatus_Source
+	// Obeyed is the revision up to which every invalidation is on disk and obeyed.
+	Obeyed int64
+	// Met is how many objects invalidations have ended. It is told in time.
+	Met int64
 	// Changes counts what is worth telling at once. A revision alone is not.
 	Changes int64
 	// Edges is how many edges are registered; Registered says whether this one is
@@ -36,6 +40,8 @@ const (
 	writesPerSecond = 400
 	// idleInterval is the time between writes that tell of a revision and nothing else.
 	idleInterval = 10 * time.Second
+	// countInterval is the time between writes that tell of objects found dead.
+	countInterval = 5 * time.Second
 )
 
 // turn is what each registered edge adds to the time that an acknowledgement waits.
@@ -64,6 +70,8 @@ func pause(written, now Progress, join int64) time.Duration {
 		return 0
 	case written.Changes != now.Changes, written.Snapshot.Revision < join && now.Snapshot.Revision >= join:
 		return pace
+	case written.Met != now.Met:
+		return max(pace, countInterval)
 	case written.Snapshot.Revision != now.Snapshot.Revision:
 		return max(pace, idleInterval)
 	}
@@ -103,11 +111,18 @@ func (r *Reporter) status(p Progress, join int64, now time.Time) *edgev1.EdgeSta
 		Build:           r.cfg.Build,
 		ReportTime:      timestamppb.New(now),
 		Draining:        p.Draining,
+
+		AppliedInvalidationRevision: p.Obeyed,
 	}
 	for _, x := range rejections[:min(len(rejections), mostRejected)] {
 		out.Rejected = append(out.Rejected, &edgev1.RejectedRecord{
 			Resource: x.Resource, Revision: x.Revision, Reason: x.Reason, Message: x.Message,
 		})
+	}
+	if r.cfg.Ended != nil {
+		for _, e := range r.cfg.Ended() {
+			out.Dead = append(out.Dead, &edgev1.DeadCount{Invalidation: keys.InvalidationName(e.Distribution, e.ID), Objects: e.Objects})
+		}
 	}
 	return out
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // Times of the lease and of calls.
@@ -49,6 +50,9 @@ type Config struct {
 	Labels map[string]string
 	// Build names release and commit.
 	Build string
+	// Ended, when set, returns how many objects each of the newest invalidations has
+	// ended, at most 100.
+	Ended func() []invalidation.Ended
 	Log   *slog.Logger
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 func TestMain(m *testing.M) { etcdtest.Main(m) }
@@ -47,6 +48,7 @@ func TestPause(t *testing.T) {
 		{"design 3.4: a change waits for its share", at(5, 1, 100), at(6, 2, 100), 1, 250 * time.Millisecond},
 		{"C8.68: a revision alone waits for 10 s", at(5, 1, 100), at(6, 1, 100), 1, 10 * time.Second},
 		{"a revision alone, very many edges", at(5, 1, 1), at(6, 1, 8000), 1, 20 * time.Second},
+		{"objects found dead wait for 5 s", at(5, 1, 1), func() Progress { p := at(5, 1, 1); p.Met = 1; return p }(), 1, 5 * time.Second},
 		{"C8.72: the end of joining is news", at(5, 1, 4), at(7, 1, 4), 6, 10 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -155,6 +157,19 @@ func read(t *testing.T, c *clientv3.Client) int64 {
 		t.Errorf("identity, lease %d (-want +got):\n%s", got.Kvs[0].Lease, diff)
 	}
 	return got.Kvs[0].ModRevision
+}
+
+func TestInvalidationsInStatus(t *testing.T) {
+	r := New(Config{ID: "e1", Ended: func() []invalidation.Ended { return []invalidation.Ended{{Distribution: "D", ID: "I", Objects: 3}} }})
+	p := at(9, 1, 1)
+	p.Obeyed = 7
+	s := r.status(p, 1, time.Now())
+	if s.GetAppliedInvalidationRevision() != 7 || s.GetAppliedRevision() != 9 {
+		t.Errorf("C8.71: %d of %d is obeyed", s.GetAppliedInvalidationRevision(), s.GetAppliedRevision())
+	}
+	if d := s.GetDead(); len(d) != 1 || d[0].GetInvalidation() != "distributions/D/invalidations/I" || d[0].GetObjects() != 3 {
+		t.Errorf("counts %v", d)
+	}
 }
 
 func TestRejectionsAreBounded(t *testing.T) {
