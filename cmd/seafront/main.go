@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // authorities for machines that have none
 
 	"github.com/seafront-cdn/seafront/cmd/seafront/internal/allinone"
+	"github.com/seafront-cdn/seafront/cmd/seafront/internal/call"
 	"github.com/seafront-cdn/seafront/cmd/seafront/internal/sample"
 	"github.com/seafront-cdn/seafront/pkg/program"
 )
@@ -26,6 +28,7 @@ type commands struct {
 	Up          upCommand          `cmd:"" help:"Run a whole CDN in this process: control plane, store, one edge and a sample site."`
 	Sample      sampleCommand      `cmd:"" help:"Serve the sample site alone, as an origin for other edges."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a server for its health and say it by the exit status."`
+	Call        callCommand        `cmd:"" help:"Call a method of the API, with the token of seafront up."`
 	Fsck        fsckCommand        `cmd:"" help:"Compare what is derived from resources, such as claims of names, with the resources."`
 	Secrets     secretsCommand     `cmd:"" help:"Make and change the cluster keys, which encrypt the secrets in etcd."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
@@ -43,6 +46,15 @@ type upCommand struct {
 func (c *upCommand) Run(ctx context.Context, out io.Writer) error {
 	c.Version = version
 	return allinone.Run(ctx, c.Config, out)
+}
+
+type callCommand struct {
+	call.Config
+}
+
+// Run is called by the parser.
+func (c *callCommand) Run(ctx context.Context, out io.Writer) error {
+	return call.Run(ctx, c.Config, os.Stdin, out)
 }
 
 type sampleCommand struct {

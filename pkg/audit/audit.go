@@ -253,7 +253,7 @@ func (l *Log) close() {
 		return
 	}
 	if err := l.file.Close(); err != nil {
-		l.cfg.Log.LogAttrs(context.Background(), slog.LevelError, "close the audit log", slog.Any("error", err)) //nolint:sloglint // at the end there is no call
+		l.cfg.Log.LogAttrs(context.Background(), slog.LevelError, "close the audit log", slog.Any("error", err))
 	}
 	l.file = nil
 }

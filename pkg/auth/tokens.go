@@ -52,7 +52,7 @@ func OpenTokens(log *slog.Logger, path string) (*reload.Value[*Tokens], error) {
 	}
 	const others = 0o077
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&others != 0 {
-		log.Warn("the token file can be read by others: chmod 600", slog.String("file", path)) //nolint:sloglint // belongs to no call
+		log.Warn("the token file can be read by others: chmod 600", slog.String("file", path))
 	}
 	return tokens, nil
 }

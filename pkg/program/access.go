@@ -98,7 +98,7 @@ func (a Access) Open(t *telemetry.Telemetry, listen string, log io.Writer) (s Se
 	}
 	c := auth.Config{Rule: access.Rule, Meter: t.Meter, Open: !a.authenticates()}
 	if c.Open {
-		t.Log.Warn("callers are not authenticated: everybody who reaches the gRPC port is an admin", slog.String("listen", listen)) //nolint:sloglint // belongs to no call
+		t.Log.Warn("callers are not authenticated: everybody who reaches the gRPC port is an admin", slog.String("listen", listen))
 	}
 	if err := a.openCredentials(t.Log, &c); err != nil {
 		return s, err

@@ -75,7 +75,7 @@ func (v *Value[T]) refresh() {
 		v.failure = ""
 	case err.Error() != v.failure:
 		v.failure = err.Error()
-		v.log.Warn("a file changed and cannot be used; what it said before stays", slog.Any("error", err)) //nolint:sloglint // it is about the process, not about the call that noticed
+		v.log.Warn("a file changed and cannot be used; what it said before stays", slog.Any("error", err))
 	}
 }
 

@@ -112,6 +112,7 @@ func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"--listen=nonsense"}, {"--max-distributions=0"}, {"--log-level=loud"}, {"--unknown"}, {"--base-domain=UPPER"}, {"--base-domain="},
 		{"--metrics-listen=127.0.0.1:99999", "--listen=127.0.0.1:0"}, {"--origin-registry=\x00"},
+		{"--listen=0.0.0.0:0"}, {"--listen=0.0.0.0:0", "--token-file=none"}, {"--tls-cert=none"}, {"--tls-client-auth=perhaps"}, {"--registry-cert=none"},
 	} {
 		var out bytes.Buffer
 		if err := run(t.Context(), args, &out); err == nil {

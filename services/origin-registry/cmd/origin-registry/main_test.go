@@ -5,11 +5,25 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"log/slog"
+	"math/big"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
 	"github.com/seafront-cdn/seafront/pkg/rpc"
@@ -115,6 +129,75 @@ func TestBadFlags(t *testing.T) {
 		var out bytes.Buffer
 		if err := run(t.Context(), args, &out); err == nil {
 			t.Errorf("%v: no error", args)
+		}
+	}
+}
+
+// TestServeSafely: a server that others can reach, with a certificate of its own and a
+// token.
+func TestServeSafely(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	dir := t.TempDir()
+	cert, key, tokens := filepath.Join(dir, "cert"), filepath.Join(dir, "key"), filepath.Join(dir, "tokens")
+	selfSigned(t, cert, key)
+	if err := os.WriteFile(tokens, []byte("reader rita a-token-of-a-reader\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	member := etcdtest.Start(t)
+	at, stop := serve(t, "--etcd-endpoints="+member.Endpoint(), "--tls-cert="+cert, "--tls-key="+key, "--token-file="+tokens)
+	var out bytes.Buffer
+	for run(t.Context(), []string{"healthcheck", "--target=" + at.GRPC, "--tls-cert=" + cert}, &out) != nil {
+		if t.Context().Err() != nil {
+			t.Fatal("it never became healthy")
+		}
+	}
+	if code, body := get(t, "http://"+at.Metrics+"/readyz"); code != http.StatusOK {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	encryption, err := rpc.ClientTLS(slog.New(slog.DiscardHandler), rpc.ClientFiles{Authorities: cert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]codes.Code{"a-token-of-a-reader": codes.OK, "a-token-of-nobody": codes.Unauthenticated} {
+		conn, err := rpc.Dial(at.GRPC, rpc.ClientConfig{TLS: encryption, Token: func() string { return token }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		api := originv1.NewOriginServiceClient(conn)
+		if _, err := api.ListOrigins(t.Context(), &originv1.ListOriginsRequest{}); status.Code(err) != want {
+			t.Errorf("%s: %v, want %v", token, err, want)
+		}
+		if _, err := api.DeleteOrigin(t.Context(), &originv1.DeleteOriginRequest{Name: "origins/a"}); status.Code(err) == codes.NotFound || err == nil {
+			t.Errorf("%s deletes: %v", token, err)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func selfSigned(t *testing.T, cert, key string) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, c, c, &secret.PublicKey, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: raw}, key: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
