@@ -34,8 +34,8 @@ func everything(t *testing.T, kv clientv3.KV) map[string]int64 {
 	return out
 }
 
-// comparable is what a dry run tells of a distribution.
-func comparable(d *configv1.Distribution) *configv1.Distribution {
+// lasting is what a dry run tells of a distribution.
+func lasting(d *configv1.Distribution) *configv1.Distribution {
 	if d == nil {
 		return nil
 	}
@@ -125,7 +125,7 @@ func TestValidateOnly(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, body(err))
 		}
-		if diff := cmp.Diff(comparable(did.d), comparable(would.d), protocmp.Transform()); diff != "" {
+		if diff := cmp.Diff(lasting(did.d), lasting(would.d), protocmp.Transform()); diff != "" {
 			t.Errorf("C6.18: %s (-real +dry)\n%s", tt.name, diff)
 		}
 		if diff := cmp.Diff(did.warnings, would.warnings); diff != "" {

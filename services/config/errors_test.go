@@ -125,7 +125,7 @@ func TestErrors(t *testing.T) {
 		{"C3.43, C3.13: everything that is taken", create(taken)},
 		{"C4.4: quota", func() error { _, err := small.create(ctx, simple("ref-3")); return err }},
 		{"C3.17: an idempotency key that is none", func() error {
-			_, err := r.CreateDistribution(ctx, &configv1.CreateDistributionRequest{Distribution: simple("ref-4"), RequestId: "x"})
+			_, err := r.CreateDistribution(ctx, &configv1.CreateDistributionRequest{Distribution: simple("ref-4", "UPPER.example.com"), RequestId: "x"})
 			return err
 		}},
 		{"C2.12: aliases of a staging distribution", func() error {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -33,6 +34,9 @@ type call struct {
 	// prefix leads from the request to the fields of a distribution. It is empty for
 	// requests that hold none: their field paths begin at the distribution.
 	prefix string
+	// bad is what is wrong with the request beside the fields of a distribution, for a
+	// caller to hear of together with those.
+	bad []rules.Violation
 }
 
 // outcome is what became of a request.
@@ -65,9 +69,9 @@ func (s *Server) run(ctx context.Context, method, prefix string, req request, at
 // begin starts an attempt. done is the name of the distribution that the same request
 // has been made for before, empty for none.
 func (s *Server) begin(ctx context.Context, method, prefix string, req request) (c call, done string, err error) {
-	c = call{dry: req.GetValidateOnly(), prefix: prefix}
-	if c.dry { // never uses a key up (C6.18)
-		return c, "", orNil(checkRequestID(req))
+	c = call{dry: req.GetValidateOnly(), prefix: prefix, bad: checkRequestID(req)}
+	if c.dry || len(c.bad) > 0 { // a dry run never uses a key up (C6.18)
+		return c, "", nil
 	}
 	c.memory, done, err = s.requests.Recall(ctx, method, req.GetRequestId(), req)
 	return c, done, err
@@ -137,7 +141,7 @@ func (s *Server) change(ctx context.Context, c call, ch change) (out *outcome, a
 	if err != nil {
 		return nil, false, err
 	}
-	if err := s.checkFields(c.prefix, d, w.limits(s.limits.Allowing(old.d))); err != nil {
+	if err := c.checkFields(d, w.limits(s.limits.Allowing(old.d))); err != nil {
 		return nil, false, err
 	}
 	var deps dependencies

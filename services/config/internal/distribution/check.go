@@ -27,9 +27,10 @@ const registryTimeout = 5 * time.Second
 
 // checkFields fills defaults and returns everything that is wrong with d by itself,
 // all at once (C2.1 steps 7 to 9 and 11, C2.2).
-func (s *Server) checkFields(prefix string, d *configv1.Distribution, limits rules.Limits) error {
+func (c call) checkFields(d *configv1.Distribution, limits rules.Limits) error {
 	rules.DefaultDistribution(d)
-	return badFields(prefix, rules.CheckDistribution(d, limits))
+	found := prefixed(c.prefix, rules.CheckDistribution(d, limits))
+	return orNil(apierr.BadFields(append(found, prefixed("", c.bad)...)))
 }
 
 // dependencies are what a distribution refers to, with the versions that it was

@@ -42,7 +42,8 @@ func (s *Server) CopyDistribution(ctx context.Context, req *configv1.CopyDistrib
 		return nil, err
 	}
 	id, vs := rules.ParseName("source", keys.Distributions, req.GetSource())
-	if err := badFields("", append(vs, rules.CheckCallerReference("caller_reference", req.GetCallerReference())...)); err != nil {
+	vs = append(vs, rules.CheckCallerReference("caller_reference", req.GetCallerReference())...)
+	if err := badFields("", append(vs, checkRequestID(req)...)); err != nil {
 		return nil, err
 	}
 	out, err := s.run(ctx, "CopyDistribution", "", req, func(c call) (*outcome, bool, error) {
@@ -76,7 +77,7 @@ func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution, s
 	if err := w.keepsThoseOf(source); err != nil {
 		return nil, false, err
 	}
-	if err := s.checkFields(c.prefix, d, w.limits(s.limits)); err != nil {
+	if err := c.checkFields(d, w.limits(s.limits)); err != nil {
 		return nil, false, err
 	}
 	d.Name, d.Uid, d.DomainName = keys.Distributions.Name(id), uuid.NewString(), label+"."+s.limits.BaseDomain

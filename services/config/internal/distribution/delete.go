@@ -22,7 +22,7 @@ func (s *Server) DeleteDistribution(ctx context.Context, req *configv1.DeleteDis
 	if err := unsupported(req); err != nil {
 		return nil, err
 	}
-	id, err := parseName("name", req.GetName())
+	id, err := parseName("name", req.GetName(), checkRequestID(req)...)
 	if err != nil {
 		return nil, err
 	}

@@ -70,14 +70,20 @@ func failed(kind apierr.Kind, vs []apierr.Violation) *apierr.Error {
 	return e
 }
 
-func parseName(field, name string) (string, error) {
+// parseName reads the name of a distribution; bad is what else is wrong with the
+// request by itself.
+func parseName(field, name string, bad ...rules.Violation) (string, error) {
 	id, vs := rules.ParseName(field, keys.Distributions, name)
-	return id, badFields("", vs)
+	return id, badFields("", append(vs, bad...))
 }
 
 // checkRequestID checks the form of an idempotency key.
-func checkRequestID(req request) *apierr.Error {
-	return apierr.BadFields(records.CheckRequestID(req.GetRequestId()))
+func checkRequestID(req request) []rules.Violation {
+	var out []rules.Violation
+	for _, v := range records.CheckRequestID(req.GetRequestId()) {
+		out = append(out, rules.Violation(v))
+	}
+	return out
 }
 
 func noSuchDistribution(id string) error {

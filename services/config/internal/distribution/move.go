@@ -29,7 +29,7 @@ func (s *Server) MoveAlias(ctx context.Context, req *configv1.MoveAliasRequest) 
 	}
 	vs := checkAlias("alias", req.GetAlias(), s.limits.BaseDomain)
 	target, bad := rules.ParseName("target", keys.Distributions, req.GetTarget())
-	if err := badFields("", append(vs, bad...)); err != nil {
+	if err := badFields("", slices.Concat(vs, bad, checkRequestID(req))); err != nil {
 		return nil, err
 	}
 	out, err := s.run(ctx, "MoveAlias", "", req, func(c call) (*outcome, bool, error) {
@@ -130,7 +130,7 @@ func (s *Server) moveFrom(ctx context.Context, c call, target *stored, from hold
 	w := s.write(target.id).keeps(target.d, target.secrets)
 	d := proto.CloneOf(target.d)
 	d.Config.Aliases, d.UpdateTime = append(d.Config.Aliases, req.GetAlias()), now
-	if err := s.checkFields(c.prefix, d, w.limits(s.limits.Allowing(target.d))); err != nil {
+	if err := c.checkFields(d, w.limits(s.limits.Allowing(target.d))); err != nil {
 		return nil, false, err
 	}
 	deps, err := s.checkReferences(ctx, c.prefix, d)

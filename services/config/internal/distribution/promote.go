@@ -25,7 +25,7 @@ func (s *Server) PromoteStagingDistribution(ctx context.Context, req *configv1.P
 	}
 	primary, vs := rules.ParseName("primary", keys.Distributions, req.GetPrimary())
 	staging, bad := rules.ParseName("staging", keys.Distributions, req.GetStaging())
-	if err := badFields("", append(vs, bad...)); err != nil {
+	if err := badFields("", slices.Concat(vs, bad, checkRequestID(req))); err != nil {
 		return nil, err
 	}
 	out, err := s.run(ctx, "PromoteStagingDistribution", "", req, func(c call) (*outcome, bool, error) {

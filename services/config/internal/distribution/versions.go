@@ -71,7 +71,7 @@ func (s *Server) RestoreDistributionVersion(ctx context.Context, req *configv1.R
 	if err := unsupported(req); err != nil {
 		return nil, err
 	}
-	id, number, err := parseVersion(req.GetName())
+	id, number, err := parseVersion(req.GetName(), checkRequestID(req)...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,18 +103,20 @@ func versionName(id string, number int64) string {
 	return keys.Distributions.Name(id) + "/versions/" + strconv.FormatInt(number, 10)
 }
 
-// parseVersion reads the name of a version, in its one spelling.
-func parseVersion(name string) (id string, number int64, err error) {
+// parseVersion reads the name of a version, in its one spelling. others are what else is
+// wrong with the request.
+func parseVersion(name string, others ...rules.Violation) (id string, number int64, err error) {
 	parent, text, _ := strings.Cut(name, "/versions/")
 	id, vs := rules.ParseName("name", keys.Distributions, parent)
 	number, bad := strconv.ParseInt(text, 10, 64)
 	if len(vs) > 0 || bad != nil || number < 1 || versionName(id, number) != name {
-		return "", 0, badFields("", []rules.Violation{{
+		wrong := rules.Violation{
 			Field: "name", Reason: rules.ReasonInvalid,
 			Description: "is not the name of a version; want distributions/{distribution}/versions/{version}, the version a number from 1",
-		}})
+		}
+		others = append([]rules.Violation{wrong}, others...)
 	}
-	return id, number, nil
+	return id, number, badFields("", others)
 }
 
 // readVersion reads a version of the distribution st, with its secrets sealed; one that
