@@ -11,6 +11,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	"github.com/seafront-cdn/seafront/services/config/internal/query"
 )
 
 // ListDistributions returns a page of the distributions that a filter takes. A filter
@@ -21,12 +22,12 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 		return nil, err
 	}
 	size, vs := rules.PageSize(req.GetPageSize())
-	q, bad := parseFilter(req.GetFilter())
+	q, bad := query.Parse(req.GetFilter())
 	vs = append(vs, bad...)
 	listing := records.ListRequest{
-		Method: "ListDistributions", Prefix: keys.Distributions.Prefix(), PageSize: size, Token: req.GetPageToken(), Filter: q.text,
+		Method: "ListDistributions", Prefix: keys.Distributions.Prefix(), PageSize: size, Token: req.GetPageToken(), Filter: q.String(),
 	}
-	if prefix := q.referrers(); prefix != "" {
+	if prefix := q.Referrers(); prefix != "" {
 		listing.Prefix = prefix
 	}
 	found := prefixed("", vs)
@@ -36,7 +37,7 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 	if err := orNil(apierr.BadFields(found)); err != nil {
 		return nil, err
 	}
-	if err := s.checkTargets(ctx, q); err != nil {
+	if err := q.CheckTargets(ctx, s.kv); err != nil {
 		return nil, err
 	}
 	waiting, cancel := context.WithTimeout(ctx, indexPatience) // for the page, not for each
@@ -46,12 +47,12 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 		if err := item.Into(d); err != nil {
 			return nil, err
 		}
-		if !q.takes(d) {
+		if !q.Takes(d) {
 			return nil, records.Skip
 		}
 		_, id := keys.Parse(item.Key)
 		shown := s.show(waiting, &stored{id: id, version: item.Version, d: d}, 0)
-		if !q.takesDeployment(shown.GetDeployment().GetState()) {
+		if !q.TakesState(shown.GetDeployment().GetState()) {
 			return nil, records.Skip
 		}
 		return shown, nil
@@ -63,11 +64,11 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 	return &configv1.ListDistributionsResponse{Distributions: page, NextPageToken: next}, nil
 }
 
-func (s *Server) list(ctx context.Context, q query, listing records.ListRequest, build func(records.Item) (*configv1.Distribution, error)) (page []*configv1.Distribution, next string, err error) {
+func (s *Server) list(ctx context.Context, q query.Query, listing records.ListRequest, build func(records.Item) (*configv1.Distribution, error)) (page []*configv1.Distribution, next string, err error) {
 	switch {
-	case q.alias != "":
-		return s.listHolder(ctx, q.alias, listing, build)
-	case q.referrers() != "":
+	case q.Alias() != "":
+		return s.listHolder(ctx, q.Alias(), listing, build)
+	case q.Referrers() != "":
 		return records.ListNamed(ctx, s.kv, listing, func(key string) string {
 			collection, id, err := keys.ParseRef(key)
 			if err != nil || collection != keys.Distributions {

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package distribution
+// Package query is what the filters of ListDistributions ask for (C6.17): which fields
+// there are, what they may be compared with, and which distributions they take. It also
+// says by which keys those can be found without a look at all. How filters are written
+// is package filter's.
+package query
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
@@ -18,14 +24,28 @@ import (
 	"github.com/seafront-cdn/seafront/services/config/internal/filter"
 )
 
-// query is a filter of ListDistributions (C6.17).
-type query struct {
-	text    string // the filter in the form that all spellings share
+// Query is a filter that has been read. The zero Query takes everything.
+type Query struct {
+	text    string
 	tests   []func(*configv1.Distribution) bool
 	states  []commonv1.Deployment_State
-	alias   string   // the first that is asked for
+	alias   string
 	targets []target // what is referred to
 }
+
+// target is something that distributions refer to.
+type target struct {
+	collection keys.Collection
+	id         string
+}
+
+// String is the filter in the form that all its spellings share.
+func (q Query) String() string { return q.text }
+
+// Alias is an alias that is asked for, empty for none: at most one distribution has it.
+func (q Query) Alias() string { return q.alias }
+
+const entityNotFound = "ENTITY_NOT_FOUND" // C2.204
 
 // targetField is a field of filters that names a resource which distributions refer to.
 type targetField struct {
@@ -54,7 +74,7 @@ func targetFields() map[string]targetField {
 		}
 	}
 	return map[string]targetField{
-		"cache_policy": {keys.CachePolicies, reasonNoSuchCachePolicy, behaviors(func(b *configv1.CacheBehavior) []string { return []string{b.GetCachePolicy()} })},
+		"cache_policy": {keys.CachePolicies, "NO_SUCH_CACHE_POLICY", behaviors(func(b *configv1.CacheBehavior) []string { return []string{b.GetCachePolicy()} })},
 		"origin_request_policy": {keys.OriginRequestPolicies, "NO_SUCH_ORIGIN_REQUEST_POLICY", behaviors(func(b *configv1.CacheBehavior) []string { // C2.193
 			return []string{b.GetOriginRequestPolicy()}
 		})},
@@ -71,22 +91,22 @@ func targetFields() map[string]targetField {
 		"realtime_log_config": {keys.RealtimeLogConfigs, "NO_SUCH_REALTIME_LOG_CONFIG", behaviors(func(b *configv1.CacheBehavior) []string { // C2.196
 			return []string{b.GetRealtimeLogConfig()}
 		})},
-		"origin":                {keys.Origins, reasonEntityNotFound, origins((*configv1.Origin).GetOriginRef)},
+		"origin":                {keys.Origins, entityNotFound, origins((*configv1.Origin).GetOriginRef)},
 		"origin_access_control": {keys.OriginAccessControls, "NO_SUCH_ORIGIN_ACCESS_CONTROL", origins((*configv1.Origin).GetOriginAccessControl)}, // C2.200
-		"certificate": {keys.Certificates, reasonEntityNotFound, func(d *configv1.Distribution) []string {
+		"certificate": {keys.Certificates, entityNotFound, func(d *configv1.Distribution) []string {
 			return []string{d.GetConfig().GetViewerCertificate().GetCertificate()}
 		}},
 	}
 }
 
-// parseFilter reads a filter. Violations are at filter, with the position.
-func parseFilter(text string) (query, []rules.Violation) {
+// Parse reads a filter. Violations are at filter, with the position.
+func Parse(text string) (Query, []rules.Violation) {
 	const field = "filter"
 	terms, err := filter.Parse(text, "labels")
 	if err != nil {
-		return query{}, []rules.Violation{{Field: field, Reason: rules.ReasonInvalid, Description: err.Error()}}
+		return Query{}, []rules.Violation{{Field: field, Reason: rules.ReasonInvalid, Description: err.Error()}}
 	}
-	q := query{text: terms.String()}
+	q := Query{text: terms.String()}
 	var vs []rules.Violation
 	for _, t := range terms {
 		if err := q.add(t); err != nil {
@@ -98,7 +118,7 @@ func parseFilter(text string) (query, []rules.Violation) {
 	return q, vs
 }
 
-func (q *query) add(t filter.Term) error {
+func (q *Query) add(t filter.Term) error {
 	switch {
 	case t.Key != "":
 		q.tests = append(q.tests, func(d *configv1.Distribution) bool {
@@ -141,7 +161,7 @@ func (q *query) add(t filter.Term) error {
 	return nil
 }
 
-func (q *query) boolean(t filter.Term, of func(*configv1.Distribution) bool) error {
+func (q *Query) boolean(t filter.Term, of func(*configv1.Distribution) bool) error {
 	if t.Value != "true" && t.Value != "false" {
 		return errors.New("is compared with neither true nor false")
 	}
@@ -149,8 +169,8 @@ func (q *query) boolean(t filter.Term, of func(*configv1.Distribution) bool) err
 	return nil
 }
 
-// takes says whether the filter takes d, whatever its deployment.
-func (q query) takes(d *configv1.Distribution) bool {
+// Takes says whether the filter takes d, whatever its deployment.
+func (q Query) Takes(d *configv1.Distribution) bool {
 	for _, test := range q.tests {
 		if !test(d) {
 			return false
@@ -159,13 +179,14 @@ func (q query) takes(d *configv1.Distribution) bool {
 	return true
 }
 
-func (q query) takesDeployment(state commonv1.Deployment_State) bool {
+// TakesState says whether the filter takes a distribution whose deployment is in a state.
+func (q Query) TakesState(state commonv1.Deployment_State) bool {
 	return !slices.ContainsFunc(q.states, func(want commonv1.Deployment_State) bool { return want != state })
 }
 
-// referrers is the prefix of the keys of those who refer to what is asked for, empty
+// Referrers is the prefix of the keys of those who refer to what is asked for, empty
 // when that leads to nobody: who refers to a managed policy is written down nowhere.
-func (q query) referrers() string {
+func (q Query) Referrers() string {
 	for _, t := range q.targets {
 		if !t.managed() {
 			return keys.RefsTo(t.collection, t.id) + string(keys.Distributions) + "/"
@@ -182,9 +203,9 @@ func (t target) managed() bool {
 	return ok
 }
 
-// checkTargets demands that what a filter names exists: an unknown resource is an
+// CheckTargets demands that what a filter names exists: an unknown resource is an
 // error, one that nobody uses an empty listing (C3.27).
-func (s *Server) checkTargets(ctx context.Context, q query) error {
+func (q Query) CheckTargets(ctx context.Context, kv clientv3.KV) error {
 	for _, t := range q.targets {
 		if t.managed() {
 			continue
@@ -193,7 +214,7 @@ func (s *Server) checkTargets(ctx context.Context, q query) error {
 		if t.collection == keys.Functions { // its DEVELOPMENT stage is always there
 			key = keys.Draft(t.id)
 		}
-		_, revision, err := records.Lookup(ctx, s.kv, key)
+		_, revision, err := records.Lookup(ctx, kv, key)
 		if err != nil {
 			return err
 		}
