@@ -93,7 +93,8 @@ images: ## build the container images of the cluster, without pulling any
 
 .PHONY: cluster-up
 cluster-up: images ## start the cluster of docker-compose.yml
-	@docker-compose up -d
+	@mkdir -p .seafront; test -s .seafront/compose.key || (umask 077; go run ./cmd/seafront secrets new-key >.seafront/compose.key)
+	@SEAFRONT_CLUSTER_KEY=$${SEAFRONT_CLUSTER_KEY:-$$(paste -sd, .seafront/compose.key)} docker-compose up -d
 
 .PHONY: cluster-down
 cluster-down: ## stop the cluster and remove its data
