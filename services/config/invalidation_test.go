@@ -292,6 +292,9 @@ func TestInvalidationLifecycle(t *testing.T) {
 		t.Errorf("made: %v", inv)
 	}
 	wantInvalidation(t, "made", inv, inProgress, "", "a b", "cut-off")
+	if n := r.get(t, d.GetName()).GetInvalidationsInProgress(); n != 1 {
+		t.Errorf("C6.38: %d invalidations in progress, want 1", n)
+	}
 	obey(t, client, "a", inv.GetRevision())
 	wantInvalidation(t, "one edge", r.until(t, inv.GetName(), "a"), inProgress, "a", "b", "cut-off")
 	obey(t, client, "b", inv.GetRevision()-1) // serves newer configuration, and does not obey yet
@@ -300,6 +303,10 @@ func TestInvalidationLifecycle(t *testing.T) {
 	obey(t, client, "b", inv.GetRevision())
 	inv = r.wait(t, inv.GetName(), time.Minute)
 	wantInvalidation(t, "both", inv, completed, "a b", "", "cut-off")
+	r.settle(t)
+	if n := r.get(t, d.GetName()).GetInvalidationsInProgress(); n != 0 {
+		t.Errorf("C6.38: %d invalidations in progress, want none", n)
+	}
 
 	// It stays completed, whatever edges do.
 	join(t, client, "late")
