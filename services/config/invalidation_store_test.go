@@ -72,9 +72,9 @@ func TestListInvalidations(t *testing.T) {
 				t.Fatalf("invalidation %d: %v", i, inv)
 			}
 		}
-		// Those of one millisecond may stand in any order.
+		// Those of one microsecond may stand in any order.
 		slices.SortStableFunc(page, func(a, b *configv1.Invalidation) int {
-			return int(b.GetCreateTime().AsTime().UnixMilli() - a.GetCreateTime().AsTime().UnixMilli())
+			return int(b.GetCreateTime().AsTime().UnixMicro() - a.GetCreateTime().AsTime().UnixMicro())
 		})
 		for i, inv := range page {
 			if inv.GetName() != got[i] {

@@ -130,7 +130,7 @@ func (x *Index) conditions(tx *etcd.Tx, id ID) (done *storev1.Completion, at int
 	}
 	tx.AtRevision("invalidation", keys.Invalidation(id.Distribution, id.Invalidation), e.revision)
 	tx.Absent("completion", keys.Completion(id.Distribution, id.Invalidation))
-	tx.NoneNewerUnder("identities", keys.EdgePrefix, x.revision)
+	tx.NoneNewerUnder("identities", keys.EdgeFrom, x.revision) // and what operators want of them
 	tx.NoneCreatedUnder("returned", keys.EdgeStatusPrefix, x.revision)
 	outside := 0
 	for _, r := range x.fleet {
