@@ -15,6 +15,8 @@ type PolicyLimits struct {
 	OriginRequestPolicies   int64 `help:"How many custom origin request policies there may be; 0 is 20." group:"Quotas" env:"SEAFRONT_MAX_ORIGIN_REQUEST_POLICIES"`
 	ResponseHeadersPolicies int64 `help:"How many custom response headers policies there may be; 0 is 20." group:"Quotas" env:"SEAFRONT_MAX_RESPONSE_HEADERS_POLICIES"`
 
+	DistributionsPerCachePolicy int64 `help:"How many distributions may refer to one custom cache policy; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_DISTRIBUTIONS_PER_CACHE_POLICY"`
+
 	HeadersPerCachePolicy              int64 `help:"How many headers a cache policy may name; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_HEADERS_PER_CACHE_POLICY"`
 	CookiesPerCachePolicy              int64 `help:"How many cookies a cache policy may name; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_COOKIES_PER_CACHE_POLICY"`
 	QueryStringsPerCachePolicy         int64 `help:"How many query strings a cache policy may name; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_QUERY_STRINGS_PER_CACHE_POLICY"`
@@ -42,6 +44,7 @@ func (l PolicyLimits) validate() error {
 		{"cache-policies", l.CachePolicies, 0},
 		{"origin-request-policies", l.OriginRequestPolicies, 0},
 		{"response-headers-policies", l.ResponseHeadersPolicies, 0},
+		{"distributions-per-cache-policy", l.DistributionsPerCachePolicy, 0},
 		{"headers-per-cache-policy", l.HeadersPerCachePolicy, mostPerPolicy},
 		{"cookies-per-cache-policy", l.CookiesPerCachePolicy, mostPerPolicy},
 		{"query-strings-per-cache-policy", l.QueryStringsPerCachePolicy, mostPerPolicy},
@@ -61,9 +64,10 @@ func (l PolicyLimits) validate() error {
 
 // filled has the defaults.
 func (l PolicyLimits) filled() PolicyLimits {
-	l.CachePolicies = cmp.Or(l.CachePolicies, 20)                     // C4.29
-	l.OriginRequestPolicies = cmp.Or(l.OriginRequestPolicies, 20)     // C4.29
-	l.ResponseHeadersPolicies = cmp.Or(l.ResponseHeadersPolicies, 20) // C4.29
+	l.CachePolicies = cmp.Or(l.CachePolicies, 20)                              // C4.29
+	l.OriginRequestPolicies = cmp.Or(l.OriginRequestPolicies, 20)              // C4.29
+	l.ResponseHeadersPolicies = cmp.Or(l.ResponseHeadersPolicies, 20)          // C4.29
+	l.DistributionsPerCachePolicy = cmp.Or(l.DistributionsPerCachePolicy, 100) // C4.30
 	return l
 }
 

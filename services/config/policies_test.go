@@ -326,6 +326,28 @@ func TestCachePolicyInUse(t *testing.T) {
 	sound(t, kv)
 }
 
+func TestDistributionsOfOnePolicy(t *testing.T) {
+	kv := etcdtest.Client(t)
+	r := start(t, config.Config{Etcd: kv, Limits: config.Limits{PolicyLimits: config.PolicyLimits{DistributionsPerCachePolicy: 2}}})
+	p := r.newCachePolicy(t, "mine")
+	first := r.mustCreate(t, caching(simple("1"), p.GetName()))
+	r.mustCreate(t, caching(simple("2"), p.GetName()))
+	other := r.mustCreate(t, simple("3"))
+	const tooMany = "TOO_MANY_DISTRIBUTIONS_ASSOCIATED_TO_CACHE_POLICY"
+	_, err := r.create(t.Context(), caching(simple("4"), p.GetName()))
+	wantError(t, "C4.30, C2.313: a third", err, codes.ResourceExhausted, tooMany)
+	attach := &configv1.Distribution{Name: other.GetName(), Etag: other.GetEtag(), Config: caching(simple(""), p.GetName()).GetConfig()}
+	_, err = r.update(t.Context(), attach)
+	wantError(t, "C4.30: an update", err, codes.ResourceExhausted, tooMany)
+	if !strings.Contains(body(err), "field distribution.config.default_cache_behavior.cache_policy: ") {
+		t.Error(body(err))
+	}
+	changed := caching(simple("", "www.example.com"), p.GetName()).GetConfig()
+	first = r.mustUpdate(t, &configv1.Distribution{Name: first.GetName(), Etag: first.GetEtag(), Config: changed}) // is one of them
+	r.mustUpdate(t, &configv1.Distribution{Name: first.GetName(), Etag: first.GetEtag(), Config: caching(simple(""), cachingOptimized).GetConfig()})
+	r.mustUpdate(t, attach)
+}
+
 // A change that depends on an origin of the registry writes the reference to the
 // origin anew, so that the origin cannot become a bucket at the same moment (C8.53).
 func TestCachePolicyDependsOnOrigins(t *testing.T) {

@@ -155,6 +155,9 @@ func (s *Server) change(ctx context.Context, c call, ch change) (out *outcome, a
 	if err := compile(c.prefix, ch.id, d); err != nil {
 		return nil, false, err
 	}
+	if err := s.checkSharing(ctx, c.prefix, old.d, d); err != nil {
+		return nil, false, err
+	}
 	rec := records.Next(ctx, old.version)
 	w.tx.AtRevision(conditionVersion, w.key(), old.version.ModRevision)
 	w.aliases(old.d.GetConfig().GetAliases(), d.GetConfig().GetAliases())

@@ -92,6 +92,9 @@ func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution, s
 	if err := s.checkQuota(ctx, d.GetStaging()); err != nil {
 		return nil, false, err
 	}
+	if err := s.checkSharing(ctx, c.prefix, nil, d); err != nil {
+		return nil, false, err
+	}
 	reference := keys.CallerReference(keys.Distributions, d.GetCallerReference())
 	rec := records.Next(ctx, records.Version{})
 	w.tx.Absent(conditionReference, reference)

@@ -49,6 +49,8 @@ type Config struct {
 	// for staging (C4.4, C4.5); creators at the same moment may pass them by their number
 	// (C8.63).
 	Most, MostStaging int64
+	// MostPerPolicy is how many distributions may refer to one custom cache policy (C4.30).
+	MostPerPolicy int64
 	// Versions is how many versions of each distribution are kept, the present one
 	// included; at least 1.
 	Versions int64
@@ -65,6 +67,7 @@ type Server struct {
 	inProgress        func(id string) int
 	limits            rules.Limits
 	most, mostStaging int64
+	mostPerPolicy     int64
 	versions          int64
 	count             *records.Counter
 }
@@ -73,7 +76,7 @@ type Server struct {
 func New(c Config) *Server {
 	return &Server{
 		kv: c.KV, origins: c.Origins, index: c.Index, requests: c.Requests, secrets: c.Secrets, inProgress: c.InProgress, limits: c.Limits,
-		most: c.Most, mostStaging: c.MostStaging, versions: c.Versions,
+		most: c.Most, mostStaging: c.MostStaging, mostPerPolicy: c.MostPerPolicy, versions: c.Versions,
 		count: records.NewCounter(c.KV, keys.Distributions.Prefix()),
 	}
 }
