@@ -12,13 +12,14 @@ import (
 )
 
 type fsckCommand struct {
+	etcd.Credentials
 	EtcdEndpoints []string `help:"Addresses of etcd, host:port or URL." default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
 	Repair        bool     `help:"Mend what can be mended, where nobody has written since it was looked at."`
 }
 
 // Run is called by the parser. Problems that remain make it fail.
 func (c *fsckCommand) Run(ctx context.Context, out io.Writer) error {
-	store, err := etcd.Dial(c.EtcdEndpoints)
+	store, err := c.Dial(c.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}

@@ -31,6 +31,7 @@ type commands struct {
 	Call        callCommand        `cmd:"" help:"Call a method of the API, with the token of seafront up."`
 	Fsck        fsckCommand        `cmd:"" help:"Compare what is derived from resources, such as claims of names, with the resources."`
 	Secrets     secretsCommand     `cmd:"" help:"Make and change the cluster keys, which encrypt the secrets in etcd."`
+	EtcdRoles   rolesCommand       `cmd:"" help:"Make the users of etcd that config, origin-registry and edges need, with no more rights than they need."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

@@ -33,25 +33,42 @@ const (
 // Without a quorum each takes some 7 s; writes are never repeated (C8.21).
 const attempts = 3
 
-// Dial makes a client of the members at endpoints, host:port. It returns at once:
+// Dial is Credentials.Dial without any.
+func Dial(endpoints []string) (*clientv3.Client, error) { return Credentials{}.Dial(endpoints) }
+
+// Dial makes a client of the members at endpoints, host:port or URL. It returns at once:
 // the connection comes when etcd does. Until then, and whenever no member can be
-// reached, requests fail at once and Unavailable says so; watches and the renewal
-// of leases wait. The error is about the endpoints' form.
-func Dial(endpoints []string) (*clientv3.Client, error) {
+// reached, requests fail at once and Unavailable says so; watches and the renewal of
+// leases wait. The error is about the form of the endpoints and the files of the
+// credentials. What etcd thinks of these, Greet tells.
+func (c Credentials) Dial(endpoints []string) (*clientv3.Client, error) {
+	secure, err := c.tls(endpoints)
+	if err != nil {
+		return nil, err
+	}
+	l, err := c.login()
+	if err != nil {
+		return nil, err
+	}
 	reconnect := backoff.DefaultConfig
 	// An edge catches up soon after etcd is back.
 	reconnect.BaseDelay, reconnect.MaxDelay = firstBackoff, longestBackoff
+	options := []grpc.DialOption{
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: dialTimeout}),
+		grpc.WithChainUnaryInterceptor(failFast),
+	}
+	if l != nil {
+		options = append(options, grpc.WithChainUnaryInterceptor(l.unary), grpc.WithChainStreamInterceptor(l.stream))
+	}
 	return clientv3.New(clientv3.Config{
 		Endpoints:            endpoints,
 		DialKeepAliveTime:    keepaliveInterval,
 		DialKeepAliveTimeout: keepaliveTimeout,
 		DialTimeout:          dialTimeout,
 		MaxUnaryRetries:      attempts,
+		TLS:                  secure,
 		Logger:               zap.NewNop(), // failures come back as errors
-		DialOptions: []grpc.DialOption{
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: dialTimeout}),
-			grpc.WithChainUnaryInterceptor(failFast),
-		},
+		DialOptions:          options,
 	})
 }
 

@@ -36,8 +36,9 @@ func Ports(grpc, metrics int) kong.Vars {
 
 // Server is a stateless service around etcd: the flags that all of them have.
 type Server struct {
-	Listen        string     `help:"Address for gRPC." default:"127.0.0.1:${grpc_port}" env:"SEAFRONT_LISTEN"`
-	EtcdEndpoints []string   `help:"Addresses of etcd, host:port or URL." default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
+	Listen        string   `help:"Address for gRPC." default:"127.0.0.1:${grpc_port}" env:"SEAFRONT_LISTEN"`
+	EtcdEndpoints []string `help:"Addresses of etcd, host:port or URL." default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
+	etcd.Credentials
 	MetricsListen string     `help:"Address for /metrics, /readyz and /debug/pprof/. Keep it from strangers." default:"127.0.0.1:${metrics_port}" env:"SEAFRONT_METRICS_LISTEN"`
 	LogLevel      slog.Level `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"SEAFRONT_LOG_LEVEL"`
 	LogJSON       bool       `help:"Log in JSON." env:"SEAFRONT_LOG_JSON"`
@@ -73,11 +74,14 @@ func (s Server) Serve(
 	if err != nil {
 		return err
 	}
-	store, err := etcd.Dial(s.EtcdEndpoints)
+	store, err := s.Credentials.Dial(s.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	defer store.Close()
+	if err := etcd.Greet(ctx, store); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
 	part, closePart, err := open(store, t)
 	if err != nil {
 		return err

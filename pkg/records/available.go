@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
@@ -22,7 +23,8 @@ const (
 // Available tells report whether the store answers: once it does, and on each change
 // from then on. It asks every second, by a read that only a quorum can answer. It
 // blocks until ctx ends, and returns nil then. An error means that this etcd will
-// never do: it is set up for smaller transactions than Seafront needs (C8.61).
+// never do: it is set up for smaller transactions than Seafront needs (C8.61), or its
+// user lacks rights (C8.101).
 func Available(ctx context.Context, kv clientv3.KV, report func(bool)) error {
 	ticks := time.NewTicker(checkInterval)
 	defer ticks.Stop()
@@ -32,7 +34,7 @@ func Available(ctx context.Context, kv clientv3.KV, report func(bool)) error {
 		if !fit {
 			err = bounded(ctx, func(ctx context.Context) error { return etcd.Probe(ctx, kv) })
 			if err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !etcd.Unavailable(err) {
-				return err
+				return etcd.Explain(err)
 			}
 			fit = err == nil
 		} else {
@@ -43,6 +45,9 @@ func Available(ctx context.Context, kv clientv3.KV, report func(bool)) error {
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if !now && errors.Is(err, rpctypes.ErrPermissionDenied) {
+			return etcd.Explain(err) // it would never serve, and nobody would know why
 		}
 		if was := now; was != (err == nil) {
 			now = err == nil

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
@@ -172,7 +173,7 @@ func (s *Service) follow(ctx context.Context, loaded func()) error {
 	return mirror.Run(ctx, s.cfg.Etcd, mirror.Config{
 		From: keys.EdgeFrom, To: keys.ConfigTo, EpochKey: keys.Epoch, Keys: s.keys,
 		Failed: func(err error) {
-			s.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "watch of etcd lost", slog.Any("error", err))
+			s.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "watch of etcd lost", slog.Any("error", etcd.Explain(err)))
 		},
 	}, func(b mirror.Batch) {
 		s.index.Apply(b, time.Now())

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 )
@@ -33,7 +34,8 @@ type Config struct {
 	Advertise []string          `help:"Addresses, host:port, under which viewers reach this edge. Empty: those that it listens on." env:"SEAFRONT_EDGE_ADVERTISE" placeholder:"ADDR"`
 
 	EtcdEndpoints []string `help:"Addresses of etcd. The edge starts and serves without it." name:"etcd-endpoints" default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
-	DataDir       string   `help:"Directory for the last good configuration and the default certificate." name:"data" default:".seafront/edge" type:"path" env:"SEAFRONT_DATA"`
+	etcd.Credentials
+	DataDir string `help:"Directory for the last good configuration and the default certificate." name:"data" default:".seafront/edge" type:"path" env:"SEAFRONT_DATA"`
 
 	HTTPListen      string `help:"Address for viewers by HTTP." name:"http-listen" default:"127.0.0.1:8080" env:"SEAFRONT_HTTP_LISTEN"`
 	HTTPSListen     string `help:"Address for viewers by HTTPS." name:"https-listen" default:"127.0.0.1:8443" env:"SEAFRONT_HTTPS_LISTEN"`

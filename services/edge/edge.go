@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
-	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 	"github.com/seafront-cdn/seafront/services/edge/internal/debug"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
@@ -247,7 +246,7 @@ func (e *Edge) dial() error {
 	if e.etcd != nil {
 		return nil
 	}
-	client, err := etcd.Dial(e.cfg.EtcdEndpoints)
+	client, err := e.cfg.Dial(e.cfg.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}

@@ -10,6 +10,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,19 @@ type Config struct {
 	ClientAddr, PeerAddr string
 	// Log gets the member's errors; nil is standard error.
 	Log *slog.Logger
+	// Quota is how large the data may grow, in bytes; 0 is 8 GiB (C8.100).
+	Quota int64
+	// TLS makes clients speak TLS; nil does not.
+	TLS *TLS
 	// Volatile leaves out fsync. Only for tests.
 	Volatile bool
+}
+
+// TLS names files in PEM form.
+type TLS struct {
+	Cert, Key string
+	// ClientCA is the authority of client certificates, which are demanded then.
+	ClientCA string
 }
 
 // Server is a running member.
@@ -160,10 +172,15 @@ func settings(c Config, closing *atomic.Bool, last *lastWords) *embed.Config {
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.MaxTxnOps = etcd.MaxOps
-	cfg.QuotaBackendBytes = backendQuota
+	cfg.QuotaBackendBytes = cmp.Or(c.Quota, backendQuota)
 	cfg.MaxRequestBytes = maxRequestBytes
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", compactRetention
 	cfg.UnsafeNoFsync = c.Volatile
+	if c.TLS != nil {
+		cfg.ListenClientUrls[0].Scheme, cfg.AdvertiseClientUrls[0].Scheme = "https", "https"
+		cfg.ClientTLSInfo.CertFile, cfg.ClientTLSInfo.KeyFile = c.TLS.Cert, c.TLS.Key
+		cfg.ClientTLSInfo.TrustedCAFile, cfg.ClientTLSInfo.ClientCertAuth = c.TLS.ClientCA, c.TLS.ClientCA != ""
+	}
 	// One member elects itself: short ticks make the start quick.
 	cfg.TickMs, cfg.ElectionMs = 10, 100
 	return cfg

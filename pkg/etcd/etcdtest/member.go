@@ -20,16 +20,18 @@ type Member struct {
 	stores int // how many data sets there have been
 	gate   *gate
 	server *embedded.Server // nil while stopped
+	change []func(*embedded.Config)
 }
 
-// Start runs a member until the test ends.
-func Start(t testing.TB) *Member {
+// Start runs a member until the test ends. Changes are made to each configuration that
+// it is started with.
+func Start(t testing.TB, change ...func(*embedded.Config)) *Member {
 	t.Helper()
 	g, err := newGate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Member{dir: t.TempDir(), gate: g}
+	m := &Member{dir: t.TempDir(), gate: g, change: change}
 	t.Cleanup(func() {
 		m.Stop()
 		g.close()
@@ -40,6 +42,9 @@ func Start(t testing.TB) *Member {
 
 // Endpoint is the member's address, host:port, whether it runs or not.
 func (m *Member) Endpoint() string { return m.gate.Addr().String() }
+
+// Dir is where the member keeps its data.
+func (m *Member) Dir() string { return filepath.Join(m.dir, fmt.Sprintf("store-%d", m.stores)) }
 
 // Stop cuts every connection and stops the member. It returns when it has stopped.
 func (m *Member) Stop() {
@@ -54,10 +59,11 @@ func (m *Member) Stop() {
 func (m *Member) Restart(t testing.TB) {
 	t.Helper()
 	m.Stop()
-	server, err := embedded.Start(t.Context(), embedded.Config{
-		Dir:        filepath.Join(m.dir, fmt.Sprintf("store-%d", m.stores)),
-		ClientAddr: "127.0.0.1:0", PeerAddr: "127.0.0.1:0", Volatile: true,
-	})
+	cfg := embedded.Config{Dir: m.Dir(), ClientAddr: "127.0.0.1:0", PeerAddr: "127.0.0.1:0", Volatile: true}
+	for _, f := range m.change {
+		f(&cfg)
+	}
+	server, err := embedded.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +76,16 @@ func (m *Member) Replace(t testing.TB) {
 	t.Helper()
 	m.Stop() // before another store is named
 	m.stores++
+	m.Restart(t)
+}
+
+// Swap is Replace with a store that fill makes in a directory which does not exist yet,
+// from a backup for example.
+func (m *Member) Swap(t testing.TB, fill func(dir string)) {
+	t.Helper()
+	m.Stop()
+	m.stores++
+	fill(m.Dir())
 	m.Restart(t)
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
@@ -157,7 +158,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		},
 		Failed: func(err error) {
 			if !f.failing { // once for each outage
-				f.cfg.Log.WarnContext(ctx, "etcd cannot be followed; what is loaded stays in service", slog.Any("error", err))
+				f.cfg.Log.WarnContext(ctx, "etcd cannot be followed; what is loaded stays in service", slog.Any("error", etcd.Explain(err)))
 			}
 			f.failing = true
 		},
