@@ -371,3 +371,25 @@ func TestListDistributions(t *testing.T) {
 	_, err = r.ListDistributions(t.Context(), &configv1.ListDistributionsRequest{PageToken: first.GetNextPageToken() + "A"})
 	wantError(t, "C3.25: a changed token", err, codes.InvalidArgument, "INVALID_ARGUMENT")
 }
+
+// TestDeleteStagingThatIsNamed: C3.36: what a continuous deployment policy names stays.
+func TestDeleteStagingThatIsNamed(t *testing.T) {
+	kv := etcdtest.Client(t)
+	r := serve(t, kv)
+	staging := r.disable(t, r.stage(t, r.mustCreate(t, simple("ref-p")), "ref-s"))
+	named := keys.RefsTo(keys.Distributions, strings.TrimPrefix(staging.GetName(), "distributions/")) + "policy"
+	if _, err := kv.Put(t.Context(), named, ""); err != nil {
+		t.Fatal(err)
+	}
+	err := r.delete(t.Context(), staging.GetName(), staging.GetEtag())
+	wantError(t, "C3.36", err, codes.FailedPrecondition, "RESOURCE_IN_USE")
+	if !strings.Contains(body(err), "a continuous deployment policy") {
+		t.Errorf("the error does not say by what:\n%s", body(err))
+	}
+	if _, err := kv.Delete(t.Context(), named); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.delete(t.Context(), staging.GetName(), staging.GetEtag()); err != nil {
+		t.Errorf("C3.36: with the policy gone: %v", body(err))
+	}
+}

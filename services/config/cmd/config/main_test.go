@@ -110,7 +110,7 @@ func TestNotReadyWithoutEtcd(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{
-		{"--listen=nonsense"}, {"--max-distributions=0"}, {"--log-level=loud"}, {"--unknown"}, {"--base-domain=UPPER"}, {"--base-domain="},
+		{"--listen=nonsense"}, {"--max-distributions=0"}, {"--versions=0"}, {"--versions=101"}, {"--max-aliases=401"}, {"--max-staging-distributions=-1"}, {"--log-level=loud"}, {"--unknown"}, {"--base-domain=UPPER"}, {"--base-domain="},
 		{"--metrics-listen=127.0.0.1:99999", "--listen=127.0.0.1:0"}, {"--origin-registry=\x00"},
 		{"--listen=0.0.0.0:0"}, {"--listen=0.0.0.0:0", "--token-file=none"}, {"--tls-cert=none"}, {"--tls-client-auth=perhaps"}, {"--registry-cert=none"},
 	} {

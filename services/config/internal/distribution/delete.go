@@ -112,6 +112,8 @@ func (s *Server) kept(ctx context.Context, c *etcd.Conflict, old *stored) (again
 	for _, key := range c.Keys[conditionReferrers] {
 		if collection, id, err := keys.ParseRef(key); err == nil {
 			referrers = append(referrers, collection.Name(id))
+		} else { // the key of whatever names a staging distribution has no id (C8.56)
+			referrers = append(referrers, "a continuous deployment policy")
 		}
 	}
 	return false, apierr.New(apierr.Precondition, reasonInUse, "%s is in use by %s", name, strings.Join(referrers, ", ")).

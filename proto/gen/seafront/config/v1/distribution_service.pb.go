@@ -1286,7 +1286,7 @@ func (x *ListDistributionVersionsRequest) GetPageToken() string {
 // Response of ListDistributionVersions.
 type ListDistributionVersionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The versions of this page, newest first, without their states.
+	// The versions of this page, oldest first, without their states.
 	Versions []*DistributionVersion `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
 	// Token of the next page; empty after the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

@@ -90,7 +90,7 @@ type DistributionServiceClient interface {
 	// the more specific name is served. Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION),
 	// INVALID_ARGUMENT.
 	ListConflictingAliases(ctx context.Context, in *ListConflictingAliasesRequest, opts ...grpc.CallOption) (*ListConflictingAliasesResponse, error)
-	// Lists the versions of a distribution that are kept, newest first. Errors:
+	// Lists the versions of a distribution that are kept, oldest first. Errors:
 	// NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT.
 	ListDistributionVersions(ctx context.Context, in *ListDistributionVersionsRequest, opts ...grpc.CallOption) (*ListDistributionVersionsResponse, error)
 	// Returns one version with the state itself. Errors: NOT_FOUND
@@ -320,7 +320,7 @@ type DistributionServiceServer interface {
 	// the more specific name is served. Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION),
 	// INVALID_ARGUMENT.
 	ListConflictingAliases(context.Context, *ListConflictingAliasesRequest) (*ListConflictingAliasesResponse, error)
-	// Lists the versions of a distribution that are kept, newest first. Errors:
+	// Lists the versions of a distribution that are kept, oldest first. Errors:
 	// NOT_FOUND (NO_SUCH_DISTRIBUTION), INVALID_ARGUMENT.
 	ListDistributionVersions(context.Context, *ListDistributionVersionsRequest) (*ListDistributionVersionsResponse, error)
 	// Returns one version with the state itself. Errors: NOT_FOUND
