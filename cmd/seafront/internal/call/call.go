@@ -71,7 +71,7 @@ func (c Config) dial() (*grpc.ClientConn, error) {
 			c.TokenFile = own
 		}
 	}
-	cfg, err := c.Client.Config(slog.New(slog.DiscardHandler))
+	cfg, err := c.Config(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
