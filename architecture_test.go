@@ -127,7 +127,7 @@ func arrows() []arrow {
 		},
 		{
 			name: "pkg/cdn needs the API and hardly a library", from: []string{"pkg/cdn"},
-			only: []string{module + "/pkg/cdn", module + "/proto", "google.golang.org/protobuf", "github.com/klauspost/compress"},
+			only: []string{module + "/pkg/cdn", module + "/proto", "google.golang.org/protobuf", "github.com/klauspost/compress", "github.com/tdewolff/parse"},
 		},
 		{
 			name: "pkg/cdn does no I/O", from: []string{"pkg/cdn"},

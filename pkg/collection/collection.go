@@ -24,6 +24,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/records"
+	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 )
 
 // Resource is a message with the fields that every resource has: name, uid, etag,
@@ -79,15 +80,15 @@ type Kind[M Resource] struct {
 	Join func(ctx context.Context, m M, c *Company) ([]rules.Violation, error)
 	// Add lets a kind put more conditions and writes into the transaction that brings
 	// old (nil at creation) to now (nil at deletion). Nil: nothing.
-	Add func(tx *Write, old, now M) error
+	Add func(ctx context.Context, tx *Write, old, now M) error
 	// Show fills computed fields and removes secrets of what is returned to callers.
 	// Nil: nothing. stored is false for what only would be stored.
 	Show func(ctx context.Context, m M, v records.Version) error
 	// Managed are resources that are part of the program: read-only. id to resource, in the order of ids.
 	Managed []M
-	// Seal makes of what a caller sent what is stored, given what was stored before
-	// (nil at creation): secrets encrypted, absent ones kept. Nil: nothing.
-	Seal func(ctx context.Context, key string, old, now M) error
+	// Seal moves the secrets of what is about to be written at key into its envelope; nil
+	// for kinds without secrets (C8.102).
+	Seal func(rec *storev1.Record, key string, now M) error
 }
 
 // Ref is one reference of a resource.

@@ -217,7 +217,7 @@ func (c *Collection[M]) name(w *Write, name string) error {
 // what is stored.
 func (c *Collection[M]) fill(ctx context.Context, w *Write, rec *storev1.Record, old, now M, request *records.Request) (M, error) {
 	if c.kind.Add != nil {
-		if err := c.kind.Add(w, old, now); err != nil {
+		if err := c.kind.Add(ctx, w, old, now); err != nil {
 			return now, err
 		}
 	}
@@ -225,7 +225,7 @@ func (c *Collection[M]) fill(ctx context.Context, w *Write, rec *storev1.Record,
 	clear(bare, "etag")
 	set(bare, "name", protoreflect.ValueOfString(w.Name))
 	if c.kind.Seal != nil {
-		if err := c.kind.Seal(ctx, c.kind.Key(w.ID), old, bare); err != nil {
+		if err := c.kind.Seal(rec, c.kind.Key(w.ID), bare); err != nil {
 			return now, err
 		}
 	}

@@ -203,7 +203,7 @@ func (c *Collection[M]) remove(ctx context.Context, id, etag string, allowMissin
 	w.hold(c.refs(old), nil)
 	if c.kind.Add != nil {
 		var none M
-		if err := c.kind.Add(w, old, none); err != nil {
+		if err := c.kind.Add(ctx, w, old, none); err != nil {
 			return false, err
 		}
 	}

@@ -50,6 +50,16 @@ func collections() []collection {
 			}
 			return out
 		}),
+		draft(),
+		of(keys.Functions, func(id string, f *configv1.Function, _ *storev1.Record) []derived {
+			return stores(keys.LiveStage(id), f)
+		}),
+		of(keys.KeyValueStores, func(string, *configv1.KeyValueStore, *storev1.Record) []derived { return nil }),
+		of(keys.RealtimeLogConfigs, func(string, *configv1.RealtimeLogConfig, *storev1.Record) []derived { return nil }),
+		of(keys.ContinuousDeploymentPolicies, func(id string, p *configv1.ContinuousDeploymentPolicy, _ *storev1.Record) []derived {
+			return append(names(keys.ContinuousDeploymentPolicies, id, p.GetStagingDistribution()),
+				ref(keys.ContinuousDeploymentPolicies, id, keys.Distributions, p.GetStagingDistribution()))
+		}),
 		of(keys.Certificates, func(string, *configv1.Certificate, *storev1.Record) []derived { return nil }),
 		of(keys.Origins, func(string, *originv1.Origin, *storev1.Record) []derived { return nil }),
 		of(keys.OriginAccessControls, named[*originv1.OriginAccessControl](keys.OriginAccessControls)),
@@ -64,6 +74,22 @@ func of[M proto.Message](c keys.Collection, derive func(id string, m M, rec *sto
 		message: func() proto.Message { return none.ProtoReflect().Type().New().Interface() },
 		derive:  func(id string, m proto.Message, rec *storev1.Record) []derived { return derive(id, m.(M), rec) },
 	}
+}
+
+// draft is the entry of the DEVELOPMENT stages of functions.
+func draft() collection {
+	out := of(keys.Functions, func(id string, f *configv1.Function, _ *storev1.Record) []derived { return stores(id, f) })
+	out.prefix = keys.Draft("")
+	return out
+}
+
+// stores are the references of a stage of a function.
+func stores(id string, f *configv1.Function) []derived {
+	var out []derived
+	for _, name := range f.GetKeyValueStores() {
+		out = append(out, ref(keys.Functions, id, keys.KeyValueStores, name))
+	}
+	return out
 }
 
 // named is the rule of resources that have a unique name and nothing else.

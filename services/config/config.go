@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/canary"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -25,14 +26,19 @@ import (
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	"github.com/seafront-cdn/seafront/services/config/internal/canarypolicy"
+	"github.com/seafront-cdn/seafront/services/config/internal/certificate"
 	"github.com/seafront-cdn/seafront/services/config/internal/completion"
 	"github.com/seafront-cdn/seafront/services/config/internal/deployment"
 	"github.com/seafront-cdn/seafront/services/config/internal/distribution"
 	"github.com/seafront-cdn/seafront/services/config/internal/fleet"
+	"github.com/seafront-cdn/seafront/services/config/internal/function"
 	"github.com/seafront-cdn/seafront/services/config/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/config/internal/keygroup"
+	"github.com/seafront-cdn/seafront/services/config/internal/keyvaluestore"
 	"github.com/seafront-cdn/seafront/services/config/internal/policy"
 	"github.com/seafront-cdn/seafront/services/config/internal/publickey"
+	"github.com/seafront-cdn/seafront/services/config/internal/realtimelog"
 )
 
 // What applies unless the configuration says otherwise.
@@ -63,6 +69,9 @@ type Config struct {
 	Versions int64
 	// Limits are the other quotas.
 	Limits Limits
+	// CanaryHeaderPrefix is what the headers of continuous deployment policies begin
+	// with; empty means canary.DefaultHeaderPrefix.
+	CanaryHeaderPrefix string
 	// InvalidationRetention is how long an invalidation is kept at least; 0 means
 	// DefaultInvalidationRetention. Edges rely on that: one that was away for less than
 	// the default keeps its cache (C8.86).
@@ -83,6 +92,11 @@ type Service struct {
 	response      *policy.ResponseHeaders
 	publicKeys    *publickey.Server
 	keyGroups     *keygroup.Server
+	certificates  *certificate.Server
+	functions     *function.Server
+	stores        *keyvaluestore.Server
+	logs          *realtimelog.Server
+	canaries      *canarypolicy.Server
 	invalidations *invalidation.Server
 	completions   *completion.Index
 	edges         *fleet.Server
@@ -92,6 +106,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	cfg.MaxDistributions = cmp.Or(cfg.MaxDistributions, DefaultMaxDistributions)
 	cfg.Versions = cmp.Or(cfg.Versions, DefaultVersions)
+	cfg.CanaryHeaderPrefix = cmp.Or(cfg.CanaryHeaderPrefix, canary.DefaultHeaderPrefix)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	limits := cfg.Limits.filled()
 	requests := records.NewRequests(cfg.Etcd)
@@ -111,6 +126,11 @@ func New(cfg Config) *Service {
 		response:      policy.NewResponseHeaders(cfg.Etcd, requests, limits.ResponseHeadersPolicies, limits.response()),
 		publicKeys:    publickey.New(cfg.Etcd, requests, limits.PublicKeys),
 		keyGroups:     keygroup.New(cfg.Etcd, requests, limits.KeyGroups, int(limits.PublicKeysPerGroup)),
+		certificates:  certificate.New(cfg.Etcd, requests, limits.Certificates, cfg.Secrets),
+		functions:     function.New(cfg.Etcd, requests, limits.Functions, int(limits.FunctionBytes)),
+		stores:        keyvaluestore.New(cfg.Etcd, requests, limits.KeyValueStores, limits.KeyValueStoreBytes),
+		logs:          realtimelog.New(cfg.Etcd, requests, limits.RealtimeLogConfigs),
+		canaries:      canarypolicy.New(cfg.Etcd, requests, limits.ContinuousDeploymentPolicies, cfg.CanaryHeaderPrefix),
 		invalidations: invalidations(cfg, limits, requests, completions),
 		completions:   completions,
 		edges:         fleet.New(cfg.Etcd, index),
@@ -125,6 +145,11 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	configv1.RegisterResponseHeadersPolicyServiceServer(r, s.response)
 	configv1.RegisterPublicKeyServiceServer(r, s.publicKeys)
 	configv1.RegisterKeyGroupServiceServer(r, s.keyGroups)
+	configv1.RegisterCertificateServiceServer(r, s.certificates)
+	configv1.RegisterFunctionServiceServer(r, s.functions)
+	configv1.RegisterKeyValueStoreServiceServer(r, s.stores)
+	configv1.RegisterRealtimeLogConfigServiceServer(r, s.logs)
+	configv1.RegisterContinuousDeploymentPolicyServiceServer(r, s.canaries)
 	configv1.RegisterInvalidationServiceServer(r, s.invalidations)
 	edgev1.RegisterEdgeServiceServer(r, s.edges)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/pki"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/script"
 )
 
 // Limits are the quotas that an installation can set (C4). Each is soft: callers at the
@@ -24,12 +25,23 @@ type Limits struct {
 	KeyGroups            int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
 	PublicKeysPerGroup   int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
 
+	Functions                    int64 `help:"How many functions there may be; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_FUNCTIONS"`
+	FunctionBytes                int64 `help:"How many bytes the code of a function may have; 0 is 10240." group:"Quotas" env:"SEAFRONT_MAX_FUNCTION_BYTES"`
+	KeyValueStores               int64 `help:"How many key-value stores there may be; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_KEY_VALUE_STORES"`
+	KeyValueStoreBytes           int64 `help:"How many bytes the keys and values of a key-value store may have; 0 is 5242880." group:"Quotas" env:"SEAFRONT_MAX_KEY_VALUE_STORE_BYTES"`
+	RealtimeLogConfigs           int64 `help:"How many real-time log configurations there may be; 0 is 150." group:"Quotas" env:"SEAFRONT_MAX_REALTIME_LOG_CONFIGS"`
+	ContinuousDeploymentPolicies int64 `help:"How many continuous deployment policies there may be; 0 is 20." group:"Quotas" env:"SEAFRONT_MAX_CONTINUOUS_DEPLOYMENT_POLICIES"`
+	Certificates                 int64 `help:"How many certificates there may be; 0 is 10000." group:"Quotas" env:"SEAFRONT_MAX_CERTIFICATES"`
+
 	InvalidationPaths     int64 `help:"How many paths without a wildcard, and tags, may be in progress of invalidation for one distribution; 0 is 3000." group:"Quotas" env:"SEAFRONT_MAX_INVALIDATION_PATHS"`
 	InvalidationWildcards int64 `help:"How many paths with a wildcard may be in progress of invalidation for one distribution; 0 is 15." group:"Quotas" env:"SEAFRONT_MAX_INVALIDATION_WILDCARDS"`
 }
 
 // The most that a group can be allowed to have: a transaction holds its keys.
 const mostKeysPerGroup = 100
+
+// The most that the entries of a store can be allowed to have: edges will hold them.
+const mostStoreBytes = 64 << 20
 
 // The most of what a distribution can be allowed to have: a change of all of it is one
 // transaction (C8.61).
@@ -53,6 +65,13 @@ func (l Limits) Validate() error {
 		{"public-keys", l.PublicKeys, 0},
 		{"key-groups", l.KeyGroups, 0},
 		{"public-keys-per-group", l.PublicKeysPerGroup, mostKeysPerGroup},
+		{"functions", l.Functions, 0},
+		{"function-bytes", l.FunctionBytes, script.MostCodeBytes},
+		{"key-value-stores", l.KeyValueStores, 0},
+		{"key-value-store-bytes", l.KeyValueStoreBytes, mostStoreBytes},
+		{"realtime-log-configs", l.RealtimeLogConfigs, 0},
+		{"continuous-deployment-policies", l.ContinuousDeploymentPolicies, 0},
+		{"certificates", l.Certificates, 0},
 		{"invalidation-paths", l.InvalidationPaths, 0},
 		{"invalidation-wildcards", l.InvalidationWildcards, 0},
 	} {
@@ -77,8 +96,15 @@ func (l Limits) filled() Limits {
 	l.PublicKeys = cmp.Or(l.PublicKeys, 10)                     // C4.39
 	l.KeyGroups = cmp.Or(l.KeyGroups, 10)                       // C4.41
 	l.PublicKeysPerGroup = cmp.Or(l.PublicKeysPerGroup, pki.DefaultKeysPerGroup)
-	l.InvalidationPaths = cmp.Or(l.InvalidationPaths, 3000)       // C4.54
-	l.InvalidationWildcards = cmp.Or(l.InvalidationWildcards, 15) // C4.55
+	l.Functions = cmp.Or(l.Functions, 100) // C4.48
+	l.FunctionBytes = cmp.Or(l.FunctionBytes, script.DefaultCodeBytes)
+	l.KeyValueStores = cmp.Or(l.KeyValueStores, 100)
+	l.KeyValueStoreBytes = cmp.Or(l.KeyValueStoreBytes, script.DefaultStoreBytes)
+	l.RealtimeLogConfigs = cmp.Or(l.RealtimeLogConfigs, 150)                    // C4.46
+	l.ContinuousDeploymentPolicies = cmp.Or(l.ContinuousDeploymentPolicies, 20) // C4.37
+	l.Certificates = cmp.Or(l.Certificates, 10_000)                             // C2.309
+	l.InvalidationPaths = cmp.Or(l.InvalidationPaths, 3000)                     // C4.54
+	l.InvalidationWildcards = cmp.Or(l.InvalidationWildcards, 15)               // C4.55
 	return l
 }
 

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) { etcdtest.Main(m) }
 // replica is a registry behind a real gRPC server.
 type replica struct {
 	originv1.OriginServiceClient
-	health healthpb.HealthClient
+	controls originv1.OriginAccessControlServiceClient
+	health   healthpb.HealthClient
 }
 
 // start serves a registry until the test ends.
@@ -63,7 +64,7 @@ func start(t *testing.T, c originregistry.Config) replica {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return replica{originv1.NewOriginServiceClient(conn), healthpb.NewHealthClient(conn)}
+	return replica{originv1.NewOriginServiceClient(conn), originv1.NewOriginAccessControlServiceClient(conn), healthpb.NewHealthClient(conn)}
 }
 
 func serve(t *testing.T, client *clientv3.Client) replica {

@@ -2,7 +2,7 @@
 
 // Package originregistry is the origin registry: it keeps the servers and buckets
 // that distributions refer to by name (C1.29, C5.33 to C5.38), and serves
-// seafront.origin.v1.OriginService. It is stateless; any number of replicas may run
+// seafront.origin.v1.OriginService; beside it, seafront.origin.v1.OriginAccessControlService. It is stateless; any number of replicas may run
 // on one etcd, and every invariant is a condition of the transaction that writes. It
 // promises that an origin which anything refers to is not deleted, and not changed
 // so that a distribution which refers to it becomes invalid. It writes no key but
@@ -22,11 +22,16 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
+	"github.com/seafront-cdn/seafront/services/origin-registry/internal/accesscontrol"
 )
 
 // DefaultMaxOrigins is how many origins there may be unless the configuration says
 // otherwise (C4.66).
 const DefaultMaxOrigins = 100_000
+
+// DefaultMaxAccessControls is how many origin access controls there may be unless the
+// configuration says otherwise (C4.18).
+const DefaultMaxAccessControls = 100
 
 // Config is what a registry needs.
 type Config struct {
@@ -37,6 +42,9 @@ type Config struct {
 	// MaxOrigins is how many origins there may be; 0 means DefaultMaxOrigins. It is
 	// soft: concurrent creators may pass it by their number (C8.63).
 	MaxOrigins int64
+	// MaxAccessControls is how many origin access controls there may be; 0 means
+	// DefaultMaxAccessControls.
+	MaxAccessControls int64
 	// Log may be nil: nobody reads it.
 	Log *slog.Logger
 }
@@ -44,26 +52,31 @@ type Config struct {
 // Service is one replica of the registry. It is a part of an rpc server.
 type Service struct {
 	originv1.UnimplementedOriginServiceServer
-	kv      clientv3.KV
-	log     *slog.Logger
-	secrets *secret.Keyring
-	quota   int64
-	count   *records.Counter
+	kv       clientv3.KV
+	log      *slog.Logger
+	secrets  *secret.Keyring
+	quota    int64
+	count    *records.Counter
+	controls *accesscontrol.Server
 }
 
 // New makes a registry. It starts nothing.
 func New(c Config) *Service {
 	return &Service{
-		kv:      c.Etcd,
-		log:     cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
-		secrets: c.Secrets,
-		quota:   cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
-		count:   records.NewCounter(c.Etcd, keys.Origins.Prefix()),
+		kv:       c.Etcd,
+		log:      cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
+		secrets:  c.Secrets,
+		quota:    cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
+		count:    records.NewCounter(c.Etcd, keys.Origins.Prefix()),
+		controls: accesscontrol.New(c.Etcd, records.NewRequests(c.Etcd), cmp.Or(c.MaxAccessControls, DefaultMaxAccessControls)),
 	}
 }
 
-// Register adds OriginService to a server.
-func (s *Service) Register(r grpc.ServiceRegistrar) { originv1.RegisterOriginServiceServer(r, s) }
+// Register adds the gRPC services.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	originv1.RegisterOriginServiceServer(r, s)
+	originv1.RegisterOriginAccessControlServiceServer(r, s.controls)
+}
 
 // Run reports whether the registry can answer: it can while etcd has a quorum. It
 // blocks until ctx ends. The error is that of an etcd which is set up for smaller

@@ -139,6 +139,13 @@ func VersionsOf(distribution string) string {
 	return control + "versions/" + escape(distribution) + "/"
 }
 
+// Entry is the key of an entry of a key-value store. It lies where edges can see it:
+// they will run the code that reads it.
+func Entry(store, key string) string { return EntriesOf(store) + escape(key) }
+
+// EntriesOf is the prefix of all entries of a key-value store.
+func EntriesOf(store string) string { return resources + "keyValueEntries/" + escape(store) + "/" }
+
 // Draft is the key of the DEVELOPMENT stage of a function (C8.36).
 func Draft(function string) string { return control + "functions/" + escape(function) }
 
@@ -150,6 +157,10 @@ func SecretPrefixes() []string {
 
 // IsSetting says whether a key is a setting, which has a form of its own.
 func IsSetting(key string) bool { return strings.HasPrefix(key, settings.Prefix()) }
+
+// LiveStage is the id by which the LIVE stage of a function is told from DEVELOPMENT,
+// which has the function's own, where both refer to something (C6.11).
+func LiveStage(function string) string { return function + "/stages/live" }
 
 // Edge is the key of an edge's identity (design 3.1).
 func Edge(id string) string { return edges + "edges/" + escape(id) }

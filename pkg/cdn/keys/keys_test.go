@@ -31,6 +31,7 @@ func TestKeys(t *testing.T) {
 		{"C8.34: caller references are within a distribution", InvalidationReferencesOf("E1"), "/seafront/v1/c/idem/invalidations/E1/"},
 		{"C8.32: unique name", UniqueName(KeyGroups, "a b"), "/seafront/v1/c/names/keyGroups/a%20b"},
 		{"C8.36: draft of a function", Draft("f"), "/seafront/v1/c/functions/f"},
+		{"C2.152: entry of a store", Entry("s", "a/b"), "/seafront/v1/r/keyValueEntries/s/a%2Fb"},
 		{"design §5: version", Version("E1", 7), "/seafront/v1/c/versions/E1/0000000000000000007"},
 		{"C8.44: a name never holds a slash", Edge("a/b c"), "/seafront/v1/e/edges/a%2Fb%20c"},
 	} {

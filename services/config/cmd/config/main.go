@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/canary"
 	"github.com/seafront-cdn/seafront/pkg/program"
 	"github.com/seafront-cdn/seafront/pkg/rpc"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
@@ -38,12 +39,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type serveCommand struct {
 	program.Server
 	program.ClusterKeys
-	OriginRegistry   string         `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
-	Registry         program.Client `embed:"" prefix:"registry-" envprefix:"SEAFRONT_REGISTRY_"`
-	BaseDomain       string         `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
-	MaxDistributions int64          `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
-	Versions         int64          `help:"How many versions of each distribution are kept, the present one included." default:"5" env:"SEAFRONT_VERSIONS"`
-	Limits           config.Limits  `embed:"" prefix:"max-"`
+	OriginRegistry     string         `help:"Address of the origin registry, as gRPC understands it: host:port, or dns:///name:port for all replicas behind a name." default:"127.0.0.1:7401" env:"SEAFRONT_ORIGIN_REGISTRY"`
+	Registry           program.Client `embed:"" prefix:"registry-" envprefix:"SEAFRONT_REGISTRY_"`
+	BaseDomain         string         `help:"Domain of generated host names." default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
+	MaxDistributions   int64          `help:"How many distributions there may be." default:"100000" env:"SEAFRONT_MAX_DISTRIBUTIONS"`
+	Versions           int64          `help:"How many versions of each distribution are kept, the present one included." default:"5" env:"SEAFRONT_VERSIONS"`
+	CanaryHeaderPrefix string         `help:"What the headers of continuous deployment policies begin with." default:"aws-cf-cd-" env:"SEAFRONT_CANARY_HEADER_PREFIX"`
+	Limits             config.Limits  `embed:"" prefix:"max-"`
 
 	InvalidationRetention time.Duration `help:"How long an invalidation is kept at least. Not below 7 days: an edge that was away for less than that keeps its cache." default:"168h" env:"SEAFRONT_INVALIDATION_RETENTION"`
 }
@@ -61,6 +63,9 @@ func (c *serveCommand) Validate() error {
 	}
 	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
 		return fmt.Errorf("--base-domain: %w", err)
+	}
+	if err := canary.CheckHeaderPrefix(c.CanaryHeaderPrefix); err != nil {
+		return fmt.Errorf("--canary-header-prefix: %w", err)
 	}
 	return c.Limits.Validate()
 }
@@ -83,7 +88,7 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 		}
 		return config.New(config.Config{
 			Etcd: store, Origins: originv1.NewOriginServiceClient(registry), BaseDomain: c.BaseDomain,
-			Secrets: secrets, MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits,
+			Secrets: secrets, MaxDistributions: c.MaxDistributions, Versions: c.Versions, Limits: c.Limits, CanaryHeaderPrefix: c.CanaryHeaderPrefix,
 			InvalidationRetention: c.InvalidationRetention, Log: t.Log, Meter: t.Meter,
 		}), registry.Close, nil
 	})

@@ -35,13 +35,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type serveCommand struct {
 	program.Server
 	program.ClusterKeys
-	MaxOrigins int64 `help:"How many origins there may be." default:"100000" env:"SEAFRONT_MAX_ORIGINS"`
+	MaxOrigins        int64 `help:"How many origins there may be." default:"100000" env:"SEAFRONT_MAX_ORIGINS"`
+	MaxAccessControls int64 `help:"How many origin access controls there may be." default:"100" env:"SEAFRONT_MAX_ACCESS_CONTROLS"`
 }
 
 // Validate is called by the parser.
 func (c *serveCommand) Validate() error {
 	if c.MaxOrigins < 1 {
 		return fmt.Errorf("--max-origins is %d; it must be at least 1", c.MaxOrigins)
+	}
+	if c.MaxAccessControls < 1 {
+		return fmt.Errorf("--max-access-controls is %d; it must be at least 1", c.MaxAccessControls)
 	}
 	return nil
 }
@@ -54,7 +58,7 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 			return nil, nil, err
 		}
 		nothing := func() error { return nil }
-		return originregistry.New(originregistry.Config{Etcd: store, Secrets: secrets, MaxOrigins: c.MaxOrigins, Log: t.Log}), nothing, nil
+		return originregistry.New(originregistry.Config{Etcd: store, Secrets: secrets, MaxOrigins: c.MaxOrigins, MaxAccessControls: c.MaxAccessControls, Log: t.Log}), nothing, nil
 	})
 }
 
