@@ -19,8 +19,8 @@ mkdir -p "$out/data"
 echo "== programs for Linux"
 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/" \
   ./cmd/seafront ./services/config/cmd/config ./services/origin-registry/cmd/origin-registry ./services/edge/cmd/edge
-echo "== etcd and etcdctl from their Go modules"
-(cd deploy/etcd && GOWORK=off go build -trimpath -ldflags '-s -w' -o "../../$out/" ./etcd ./etcdctl)
+echo "== etcd, etcdctl and etcdutl from their Go modules"
+(cd deploy/etcd && GOWORK=off go build -trimpath -ldflags '-s -w' -o "../../$out/" ./etcd ./etcdctl go.etcd.io/etcd/etcdutl/v3)
 if [[ -n ${SEAFRONT_NO_DOCKER:-} ]]; then
   exit 0
 fi

@@ -31,6 +31,9 @@ type commands struct {
 	Call        callCommand        `cmd:"" help:"Call a method of the API, with the token of seafront up."`
 	Fsck        fsckCommand        `cmd:"" help:"Compare what is derived from resources, such as claims of names, with the resources."`
 	Secrets     secretsCommand     `cmd:"" help:"Make and change the cluster keys, which encrypt the secrets in etcd."`
+	Backup      backupCommand      `cmd:"" help:"Write all that etcd holds into a file."`
+	Restore     restoreCommand     `cmd:"" help:"Make the data directory of seafront up from a backup, as a new data set."`
+	NewEpoch    newEpochCommand    `cmd:"" help:"Give the data set a new name, after a cluster was restored: every edge and server starts over."`
 	EtcdRoles   rolesCommand       `cmd:"" help:"Make the users of etcd that config, origin-registry and edges need, with no more rights than they need."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }

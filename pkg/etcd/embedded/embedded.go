@@ -68,6 +68,9 @@ const (
 	compactRetention = "15m"
 )
 
+// memberName is what the one member calls itself.
+const memberName = "seafront"
+
 // startTimeout bounds the wait for the member to elect itself.
 const startTimeout = time.Minute
 
@@ -161,7 +164,7 @@ func launch(cfg *embed.Config, last *lastWords) (*embed.Etcd, error) {
 func settings(c Config, closing *atomic.Bool, last *lastWords) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Dir = c.Dir
-	cfg.Name = "seafront"
+	cfg.Name = memberName
 	log := c.Log
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
