@@ -49,6 +49,7 @@ programs:
 bench: ## benchmarks: compile, match, key, hit, and propagation through a real etcd
 	@echo "== functions"; go test -run '^$$' -bench . -benchmem ./pkg/cdn/... ./services/edge/internal/...
 	@echo "== propagation of a change"; SEAFRONT_BENCH=propagation go test -count 1 -v -timeout 30m -run '^TestPropagation$$' ./services/edge
+	@echo "== acknowledgement of an invalidation"; SEAFRONT_BENCH=invalidation go test -count 1 -v -timeout 30m -run '^TestInvalidationAcknowledged$$' ./services/edge
 
 .PHONY: bench-scale
 bench-scale: programs $(PROGRAMS)/etcd ## 100,000 distributions through the real programs (SCALE=n for another number)
