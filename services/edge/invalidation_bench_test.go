@@ -75,7 +75,7 @@ func TestInvalidationAcknowledged(t *testing.T) {
 	var took times
 	for i := range orders {
 		time.Sleep(100 * time.Millisecond)
-		revision, written := put(t, writer, keys.Invalidation("BENCH", fmt.Sprintf("I%013d", i)), order(t, "/*"))
+		revision, written := put(t, writer, keys.Invalidation("BENCH", fmt.Sprintf("I%013d", i)), purge(t, "/*"))
 		took = append(took, acked.last(t, revision).Sub(written))
 		if i > 0 {
 			continue
@@ -90,8 +90,8 @@ func TestInvalidationAcknowledged(t *testing.T) {
 		edges, objects, orders, ms(took.at(50)), ms(took.at(99)))
 }
 
-// order is the record of an invalidation.
-func order(t *testing.T, path string) string {
+// purge is the record of an invalidation.
+func purge(t *testing.T, path string) string {
 	t.Helper()
 	b, err := proto.Marshal(&configv1.Invalidation{Paths: []string{path}})
 	if err != nil {

@@ -65,6 +65,7 @@ func TestCluster(t *testing.T) {
 	c.step(t, "a miss, then a hit, from each edge", func(t *testing.T) { c.obey(t, "/tides.html", "Miss", "Hit") })
 	c.step(t, "change a behavior; every edge obeys", func(t *testing.T) { c.change(t, "config-1", "/news/*", "/news/") })
 
+	c.step(t, "an invalidation, acknowledged by three edges", c.invalidate)
 	c.step(t, "two clients race for an alias through two replicas", c.race)
 	c.step(t, "kill config-1 in mid-load; no acknowledged write is lost", c.crash)
 	c.step(t, "replace etcd-3 by a new member", c.replace)

@@ -144,6 +144,32 @@ func (c *cluster) replace(t *testing.T) {
 	})
 }
 
+// invalidate empties the caches of all three edges, and sees each edge's word for it.
+func (c *cluster) invalidate(t *testing.T) {
+	c.obey(t, "/tides.html", "Hit", "Hit")
+	api := c.config(t, "config-2")
+	ctx, cancel := context.WithTimeout(t.Context(), deployTimeout)
+	defer cancel()
+	made, err := api.Invalidations.CreateInvalidation(ctx, &configv1.CreateInvalidationRequest{
+		Parent: c.name, Invalidation: &configv1.Invalidation{CallerReference: "cluster", Paths: []string{"/tides.html"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := c.config(t, "config-1").Invalidations.WaitInvalidation(ctx, &configv1.WaitInvalidationRequest{Name: made.GetInvalidation().GetName()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := done.GetInvalidation()
+	if i.GetState() != configv1.Invalidation_STATE_COMPLETED || len(i.GetAcks()) != len(edges) {
+		t.Fatalf("%v with %d acknowledgements: %v", i.GetState(), len(i.GetAcks()), i)
+	}
+	for _, a := range i.GetAcks() {
+		t.Logf("  %s in %s acknowledged %v after the write", a.GetEdge(), a.GetPop(), a.GetDelay().AsDuration())
+	}
+	c.obey(t, "/tides.html", "Miss", "Hit")
+}
+
 // peer is the address of a member for other members.
 func (c *cluster) peer(member string) string { return "http://" + member + ":2380" }
 

@@ -42,6 +42,7 @@ const (
 type Client struct {
 	Distributions configv1.DistributionServiceClient
 	Policies      configv1.CachePolicyServiceClient
+	Invalidations configv1.InvalidationServiceClient
 	Origins       originv1.OriginServiceClient
 	Health        healthpb.HealthClient
 }
@@ -70,7 +71,10 @@ func dial(t testing.TB, target string, cfg rpc.ClientConfig) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &Client{configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), originv1.NewOriginServiceClient(conn), healthpb.NewHealthClient(conn)}
+	return &Client{
+		configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), configv1.NewInvalidationServiceClient(conn),
+		originv1.NewOriginServiceClient(conn), healthpb.NewHealthClient(conn),
+	}
 }
 
 // Serving returns nil when the server says that all of it is serving.
