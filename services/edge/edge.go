@@ -81,12 +81,10 @@ func (e *Edge) wire() error {
 	if err := kept.Measure(t.Meter); err != nil {
 		return err
 	}
-	ended := invalidation.New(content.Era, content.Floor)
-	measured, err := ended.Measure(t.Meter)
+	ended, err := e.invalidations(content)
 	if err != nil {
 		return err
 	}
-	e.closers = append(e.closers, measured)
 	certificate, err := viewer.OpenCertificate(filepath.Join(cfg.DataDir, "tls"), cfg.BaseDomain, t.Log)
 	if err != nil {
 		return err
@@ -130,6 +128,17 @@ func (e *Edge) wire() error {
 		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: objects, Refused: refused, Disk: kept,
 	})
 	return err
+}
+
+// invalidations makes the table that the cache is held against, for what was kept.
+func (e *Edge) invalidations(kept lastgood.Content) (*invalidation.Table, error) {
+	table := invalidation.New(kept.Era, kept.Floor)
+	end, err := table.Measure(e.cfg.Telemetry.Meter)
+	if err != nil {
+		return nil, err
+	}
+	e.closers = append(e.closers, end)
+	return table, nil
 }
 
 // requestTracer is nil where spans go nowhere: then a request has no cost of them.
