@@ -134,14 +134,18 @@ func TestDamagedRecordIsNamedInLogOnly(t *testing.T) {
 type lossy struct {
 	clientv3.KV
 	carryOut bool
+	answer   error
 }
 
 type lossyTxn struct {
 	clientv3.Txn
 	carryOut bool
+	answer   error
 }
 
-func (l lossy) Txn(ctx context.Context) clientv3.Txn { return lossyTxn{l.KV.Txn(ctx), l.carryOut} }
+func (l lossy) Txn(ctx context.Context) clientv3.Txn {
+	return lossyTxn{l.KV.Txn(ctx), l.carryOut, l.answer}
+}
 
 func (l lossyTxn) If(c ...clientv3.Cmp) clientv3.Txn  { l.Txn = l.Txn.If(c...); return l }
 func (l lossyTxn) Then(o ...clientv3.Op) clientv3.Txn { l.Txn = l.Txn.Then(o...); return l }
@@ -153,19 +157,22 @@ func (l lossyTxn) Commit() (*clientv3.TxnResponse, error) {
 			return nil, err
 		}
 	}
-	return nil, rpctypes.ErrTimeout
+	return nil, l.answer
 }
 
 func TestLostAnswer(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		carryOut bool
+		answer   error
 	}{
-		{"C8.65: carried out", true},
-		{"C8.65: not carried out", false},
+		{"C8.65: carried out", true, rpctypes.ErrTimeout},
+		{"C8.65: not carried out", false, rpctypes.ErrTimeout},
+		{"C8.9: carried out, and reported as without space", true, rpctypes.ErrNoSpace},
+		{"C8.103: no space", false, rpctypes.ErrNoSpace},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			kv := lossy{etcdtest.Client(t), tt.carryOut}
+			kv := lossy{etcdtest.Client(t), tt.carryOut, tt.answer}
 			before := put(t, kv.KV, "a", "one", records.Version{})
 			key, rec := keys.Resource(keys.Origins, "a"), records.Next(t.Context(), before)
 			tx := etcd.NewTx(kv)

@@ -127,3 +127,27 @@ func TestDeletedRegistrationComesBack(t *testing.T) {
 		t.Errorf("C6.56: identity %v, %v", &identity, err)
 	}
 }
+
+// TestWithItsRightsOnly: an edge does its work as the etcd user that etcd-roles makes
+// for it, and cannot speak for another (C8.101).
+func TestWithItsRightsOnly(t *testing.T) {
+	rights, err := keys.Rights(keys.EdgeProgram, "e1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited, root := etcdtest.Limited(t, etcdtest.Start(t), rights)
+	e := start(t, limited, t.TempDir())
+	awaitStatus(t, root, applied(write(t, root, "1", site(t, "1", newOrigin(t), optimized))))
+	want(t, "served", e.get("http://d1.cdn.test/a"), 200, "Miss")
+	wish(t, root, "e1", true)
+	awaitStatus(t, root, func(s *edgev1.EdgeStatus) bool { return s.GetDraining() })
+	for _, key := range []string{keys.EdgeStatus("e2"), keys.Edge("e2"), keys.EdgeIntent("e1"), keys.Resource(keys.Distributions, "1")} {
+		if _, err := limited.Put(t.Context(), key, ""); err == nil {
+			t.Errorf("C8.101: it may write %s", key)
+		}
+	}
+	e.stop()
+	if s := status(t, root); s != nil {
+		t.Errorf("a stopped edge has a status: %v", s)
+	}
+}
