@@ -74,7 +74,7 @@ func (s Server) Serve(
 	if err != nil {
 		return err
 	}
-	store, err := s.Credentials.Dial(s.EtcdEndpoints)
+	store, err := s.Dial(s.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}

@@ -158,7 +158,18 @@ func (s *Server) checkQuota(ctx context.Context, staging bool) error {
 	if n >= s.most {
 		return tooMany("distributions", s.most, n)
 	}
-	if n := int64(s.index.Staging()); staging && n >= s.mostStaging { // C4.5
+	if !staging || int64(s.index.Staging()) < s.mostStaging {
+		return nil
+	}
+	// The index may not have heard of a deletion yet.
+	_, revision, err := records.Names(ctx, s.kv, keys.Distributions.Prefix(), 1)
+	if err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, indexPatience)
+	defer cancel()
+	s.index.Reach(waiting, revision)
+	if n := int64(s.index.Staging()); n >= s.mostStaging { // C4.5
 		return tooMany("staging distributions", s.mostStaging, n)
 	}
 	return nil
