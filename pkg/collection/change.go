@@ -16,8 +16,8 @@ import (
 
 // Change makes a new version of a resource by a method of its kind that is no update of
 // fields: apply edits m, which is the stored resource, and adds to the transaction what
-// else changes with it. It
-// may run several times. References and the unique name have to stay as they are.
+// else changes with it. It may run several times; what it refuses because of more than m
+// goes through Write.Still. References and the unique name have to stay as they are.
 func (c *Collection[M]) Change(ctx context.Context, name, etag string, o Options, apply func(ctx context.Context, tx *Write, m M) error) (made M, err error) {
 	id, vs := rules.ParseName("name", c.kind.Collection, name)
 	if err := BadFields("", append(o.bad(), vs...)); err != nil {
@@ -51,7 +51,8 @@ func (c *Collection[M]) change(ctx context.Context, id, etag string, o Options, 
 	w := &Write{etcd.NewTx(c.kv), id, name, rec, c.kind.Collection}
 	w.AtRevision(conditionVersion, c.kind.Key(id), seen.ModRevision)
 	if err := apply(ctx, w, m); err != nil {
-		return made, false, err
+		again, err = c.refusedDelete(ctx, w, err, etag)
+		return made, again, err
 	}
 	set(m, "update_time", protoreflect.ValueOfMessage(timestamppb.Now().ProtoReflect()))
 	if err := records.Put(w.Tx, c.kind.Key(id), rec, m); err != nil {

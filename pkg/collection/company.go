@@ -3,6 +3,7 @@
 package collection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,12 @@ type Envelope interface {
 // Ref is the key by which the resource holds another.
 func (w *Write) Ref(c keys.Collection, id string) string {
 	return keys.Ref(c, id, w.collection, w.ID)
+}
+
+// Still is why, the reason for which a write is refused, if what was looked at is as it
+// was; otherwise the conflict, after which the write is tried again (C8.64).
+func (w *Write) Still(ctx context.Context, why error) error {
+	return cmp.Or(records.Check(ctx, w.Tx), why)
 }
 
 // Company is those whom a resource refers to and those who refer to it, for Join.

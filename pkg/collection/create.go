@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -107,7 +106,7 @@ func (c *Collection[M]) input(in M) M {
 	fields := m.ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
 		if n := fields.Get(i).Name(); !slices.Contains(c.kind.Updatable, n) && !slices.Contains(c.kind.Immutable, n) {
-			clear(m, n)
+			remove(m, n)
 		}
 	}
 	return m
@@ -222,7 +221,7 @@ func (c *Collection[M]) fill(ctx context.Context, w *Write, rec *storev1.Record,
 		}
 	}
 	bare := proto.CloneOf(now)
-	clear(bare, "etag")
+	remove(bare, "etag")
 	set(bare, "name", protoreflect.ValueOfString(w.Name))
 	if c.kind.Seal != nil {
 		if err := c.kind.Seal(rec, c.kind.Key(w.ID), bare); err != nil {
@@ -238,15 +237,12 @@ func (c *Collection[M]) fill(ctx context.Context, w *Write, rec *storev1.Record,
 // replayed finds the resource that was created with the same caller reference and
 // content (C3.14); another content, or a resource that is gone, is an error.
 func (c *Collection[M]) replayed(ctx context.Context, m M) (name string, err error) {
-	res, err := c.kv.Get(ctx, keys.CallerReference(c.kind.Collection, c.kind.Reference(m)))
-	if err != nil {
-		return "", etcd.Fault(err)
-	}
-	if len(res.Kvs) == 0 {
-		return "", nil
+	claim, at, err := records.Lookup(ctx, c.kv, keys.CallerReference(c.kind.Collection, c.kind.Reference(m)))
+	if err != nil || at == 0 {
+		return "", err
 	}
 	var was storev1.RequestMemory
-	if err := keys.Decode(res.Kvs[0].Value, &was); err != nil {
+	if err := keys.Decode(claim.Value, &was); err != nil {
 		return "", internal(err)
 	}
 	hash, err := contentHash(m)
@@ -255,12 +251,8 @@ func (c *Collection[M]) replayed(ctx context.Context, m M) (name string, err err
 	}
 	if bytes.Equal(hash, was.GetHash()) {
 		id, _ := rules.ParseName("", c.kind.Collection, was.GetName())
-		exists, err := c.kv.Get(ctx, c.kind.Key(id), clientv3.WithCountOnly())
-		if err != nil {
-			return "", etcd.Fault(err)
-		}
-		if exists.Count > 0 {
-			return was.GetName(), nil
+		if _, at, err := records.Lookup(ctx, c.kv, c.kind.Key(id)); err != nil || at != 0 {
+			return was.GetName(), err
 		}
 	}
 	return "", c.taken("caller_reference", c.kind.Reference(m))

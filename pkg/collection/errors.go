@@ -67,11 +67,11 @@ func (c *Collection[M]) noSuch(id string) *apierr.Error {
 // taken is the error for a unique value that another resource has. field is the path
 // from the resource, empty for the id.
 func (c *Collection[M]) taken(field, value string) *apierr.Error {
-	at := c.kind.Field + "." + field
+	at, what := c.kind.Field+"."+field, strings.ReplaceAll(field, "_", " ")
 	if field == "" {
-		at = c.kind.Field + "_id"
+		at, what = c.kind.Field+"_id", "id"
 	}
-	return apierr.New(apierr.AlreadyExists, c.kind.Taken, "a %s with the %s %q exists already", c.kind.Noun, strings.ReplaceAll(field, "_", " "), value).
+	return apierr.New(apierr.AlreadyExists, c.kind.Taken, "a %s with the %s %q exists already", c.kind.Noun, what, value).
 		At(at).With("value", value)
 }
 

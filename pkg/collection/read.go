@@ -44,7 +44,7 @@ func (c *Collection[M]) load(ctx context.Context, id string) (M, records.Version
 
 func (c *Collection[M]) empty() M {
 	var m M
-	return m.ProtoReflect().Type().New().Interface().(M)
+	return m.ProtoReflect().Type().New().Interface().(M) //nolint:errcheck // a new one of M
 }
 
 func (c *Collection[M]) managed(id string) (M, bool) {
@@ -72,10 +72,10 @@ func (c *Collection[M]) show(ctx context.Context, id string, m M, v records.Vers
 // no etag, and no name of what does not exist.
 func (c *Collection[M]) preview(ctx context.Context, m M, exists bool) (M, error) {
 	m = proto.CloneOf(m)
-	clear(m, "etag")
+	remove(m, "etag")
 	if !exists {
-		clear(m, "name")
-		clear(m, "uid")
+		remove(m, "name")
+		remove(m, "uid")
 	}
 	if c.kind.Show == nil {
 		return m, nil
@@ -88,7 +88,7 @@ func set(m proto.Message, field protoreflect.Name, v protoreflect.Value) {
 	r.Set(r.Descriptor().Fields().ByName(field), v)
 }
 
-func clear(m proto.Message, field protoreflect.Name) {
+func remove(m proto.Message, field protoreflect.Name) {
 	r := m.ProtoReflect()
 	r.Clear(r.Descriptor().Fields().ByName(field))
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
@@ -163,21 +164,21 @@ func (c *Collection[M]) Delete(ctx context.Context, name, etag string, allowMiss
 	if _, ok := c.managed(id); ok {
 		return c.readOnly(id, ReasonIllegalDelete, "deleted")
 	}
-	return records.Retry(ctx, func() (again bool, err error) { return c.remove(ctx, id, etag, allowMissing, o) })
+	err := records.Retry(ctx, func() (again bool, err error) { return c.remove(ctx, id, etag, o) })
+	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.NotFound && allowMissing {
+		return nil // it may have been deleted by somebody else at the same moment
+	}
+	return err
 }
 
-func (c *Collection[M]) remove(ctx context.Context, id, etag string, allowMissing bool, o Options) (again bool, err error) {
+func (c *Collection[M]) remove(ctx context.Context, id, etag string, o Options) (again bool, err error) {
 	request, done, err := o.recall(ctx, c.requests)
 	if err != nil || done != "" {
 		return false, err
 	}
-	old := c.empty()
-	seen, found, err := records.Get(ctx, c.kv, c.kind.Key(id), old)
-	switch {
-	case err != nil || !found && allowMissing:
+	old, seen, err := c.load(ctx, id)
+	if err != nil {
 		return false, err
-	case !found:
-		return false, c.noSuch(id)
 	}
 	name := c.kind.Collection.Name(id)
 	if err := ETag("etag", etag, name, seen, false); err != nil {

@@ -123,7 +123,7 @@ func UniqueName(c Collection, name string) string {
 func RequestID(principal, method, id string) string {
 	h := sha256.New()
 	for _, part := range []string{principal, method, id} {
-		fmt.Fprintf(h, "%d:%s,", len(part), part)
+		_, _ = fmt.Fprintf(h, "%d:%s,", len(part), part)
 	}
 	return control + "reqid/" + hex.EncodeToString(h.Sum(nil))
 }

@@ -68,7 +68,7 @@ type table[V any] struct {
 }
 
 // seed makes the places of keys, which only this process knows.
-var seed = maphash.MakeSeed()
+var seed = maphash.MakeSeed() //nolint:gochecknoglobals // never changes: a constant of the process
 
 func (t table[V]) get(key string) (v V, ok bool) { return lookup(t, key) }
 

@@ -158,7 +158,7 @@ func join(ctx context.Context, m *configv1.Certificate, c *collection.Company) (
 		}
 		uncovered := func(alias string) bool { return !pki.Covers(m.GetSubjectAlternativeNames(), alias) }
 		if slices.ContainsFunc(d.GetConfig().GetAliases(), uncovered) {
-			broken = append(broken, d.GetName())
+			broken = append(broken, keys.Distributions.Name(keys.ID(item.Key)))
 		}
 		return nil
 	})

@@ -56,17 +56,21 @@ func (s *Server) publish(ctx context.Context, id string, req *configv1.PublishFu
 			return nil, false, err
 		}
 	}
+	if done != "" { // LIVE may have been deleted since
+		made, v, err := s.stored(ctx, name, configv1.Function_STAGE_LIVE)
+		if err == nil {
+			err = s.showLive(ctx, made, v)
+		}
+		return made, false, err
+	}
 	f, seen, err := s.stored(ctx, name, configv1.Function_STAGE_DEVELOPMENT)
 	if err != nil {
 		return nil, false, err
 	}
 	old := &configv1.Function{}
-	liveSeen, published, err := records.Get(ctx, s.kv, liveKey, old)
+	liveSeen, _, err := records.Get(ctx, s.kv, liveKey, old)
 	if err != nil {
 		return nil, false, err
-	}
-	if done != "" && published {
-		return old, false, s.showLive(ctx, old, liveSeen)
 	}
 	if err := collection.ETag("etag", req.GetEtag(), name, seen, true); err != nil { // C6.15
 		return nil, false, err
@@ -118,7 +122,7 @@ func (s *Server) refused(ctx context.Context, name string, err error) (again boo
 		return true, err
 	case !ok:
 		return false, err
-	case slices.Contains(conflict.Failed, conditionDevelopment):
+	case slices.Contains(conflict.Failed, conditionDevelopment) && !slices.Contains(conflict.Failed, records.ConditionRequest):
 		_, now, err := s.stored(ctx, name, configv1.Function_STAGE_DEVELOPMENT)
 		if err != nil {
 			return false, err

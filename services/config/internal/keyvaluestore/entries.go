@@ -82,7 +82,8 @@ func (s *Server) BatchUpdateEntries(ctx context.Context, req *configv1.BatchUpda
 }
 
 // batch adds the entries to tx and counts them in m. What is read of the entries goes
-// with the record for as long as tx can succeed: each batch writes the record.
+// with the record for as long as tx can succeed: each batch writes the record. What was
+// read after another batch makes no limit be reached.
 func (s *Server) batch(ctx context.Context, tx *collection.Write, m *configv1.KeyValueStore, req *configv1.BatchUpdateEntriesRequest) error {
 	var touched []string
 	for _, e := range req.GetPuts() {
@@ -117,9 +118,9 @@ func (s *Server) batch(ctx context.Context, tx *collection.Write, m *configv1.Ke
 	}
 	switch {
 	case m.GetTotalBytes() > s.bytes:
-		return tooLarge(tx.Name, "bytes of keys and values", m.GetTotalBytes(), s.bytes)
+		return tx.Still(ctx, tooLarge(tx.Name, "bytes of keys and values", m.GetTotalBytes(), s.bytes))
 	case m.GetEntryCount() > script.MaxEntries:
-		return tooLarge(tx.Name, "entries", m.GetEntryCount(), script.MaxEntries)
+		return tx.Still(ctx, tooLarge(tx.Name, "entries", m.GetEntryCount(), script.MaxEntries))
 	}
 	return nil
 }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collection_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/seafront-cdn/seafront/pkg/apierr"
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/collection"
+	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
+	"github.com/seafront-cdn/seafront/pkg/records"
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+)
+
+// meddler is a store in which somebody else does something right before the next
+// transaction.
+type meddler struct {
+	clientv3.KV
+	meddle func()
+}
+
+func (m *meddler) Txn(ctx context.Context) clientv3.Txn {
+	if f := m.meddle; f != nil {
+		m.meddle = nil
+		f()
+	}
+	return m.KV.Txn(ctx)
+}
+
+// TestDeletedMeanwhile: what somebody else deletes at the same moment is missing, which
+// allow_missing allows.
+func TestDeletedMeanwhile(t *testing.T) {
+	kv := etcdtest.Client(t)
+	other := open(kv)
+	for _, allow := range []bool{true, false} {
+		made, err := create(t, other, named("a"), collection.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &meddler{KV: kv, meddle: func() {
+			if err := other.Delete(t.Context(), made.GetName(), "", false, collection.Options{}); err != nil {
+				t.Error(err)
+			}
+		}}
+		c := collection.New(m, records.NewRequests(kv), kind())
+		err = c.Delete(t.Context(), made.GetName(), "", allow, collection.Options{})
+		if (err == nil) != allow || !allow && reason(err) != "NO_SUCH" {
+			t.Errorf("C2.173: allow_missing %v: %v", allow, err)
+		}
+	}
+}
+
+// TestTakenID: the error for an id that is taken names it as an id.
+func TestTakenID(t *testing.T) {
+	kv := etcdtest.Client(t)
+	c := open(kv, func(k *collection.Kind[*configv1.CachePolicy]) { k.NewID, k.Name = nil, nil })
+	id := uuid.NewString()
+	for i := range 2 {
+		_, _, err := c.Create(t.Context(), named("a"), id, collection.Options{})
+		e, _ := errors.AsType[*apierr.Error](err)
+		if i == 1 && (e == nil || !strings.Contains(e.Message, `with the id "`+id) || e.Metadata["field"] != "cache_policy_id") {
+			t.Errorf("C2.173: %v", err)
+		}
+	}
+}
+
+// TestChangedMeanwhile: what apply of a Change refuses because of a state that is past
+// is looked at again.
+func TestChangedMeanwhile(t *testing.T) {
+	kv := etcdtest.Client(t)
+	c := open(kv)
+	made, err := create(t, c, named("a"), collection.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	got, err := c.Change(t.Context(), made.GetName(), "", collection.Options{}, func(ctx context.Context, tx *collection.Write, m *configv1.CachePolicy) error {
+		if tries++; tries == 1 {
+			put(t, kv, keys.Resource(keys.CachePolicies, tx.ID)) // somebody else writes
+		}
+		if tries == 1 {
+			return tx.Still(ctx, errors.New("not like this"))
+		}
+		m.MinTtl = durationpb.New(1e9)
+		return nil
+	})
+	if err != nil || tries != 2 || got.GetMinTtl() == nil {
+		t.Errorf("C8.64: %v, %v after %d tries", got, err, tries)
+	}
+	_, err = c.Change(t.Context(), made.GetName(), "", collection.Options{}, func(ctx context.Context, tx *collection.Write, _ *configv1.CachePolicy) error {
+		return tx.Still(ctx, errors.New("not like this"))
+	})
+	if err == nil || err.Error() != "not like this" {
+		t.Errorf("C8.64: refused as it is: %v", err)
+	}
+}
