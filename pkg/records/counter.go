@@ -10,17 +10,18 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// How long a count is believed, and from which part of the limit on it is not: there
-// every creation counts anew.
+// How long a count is believed, and below which number and from which part of the limit on
+// it is not: there every creation counts anew.
 const (
 	countFor  = 10 * time.Second
+	countFew  = 1000
 	countNear = 0.9
 )
 
 // Counter counts the keys with a prefix for a quota. etcd looks at every key to count
 // them, which with a hundred thousand takes longer than the rest of a creation, so a
-// count is believed for a while as long as the limit is far (C8.63: quotas are soft). It
-// is safe for concurrent use.
+// count of many is believed for a while as long as the limit is far (C8.63: quotas are
+// soft). It is safe for concurrent use.
 type Counter struct {
 	kv     clientv3.KV
 	prefix string
@@ -40,8 +41,8 @@ func NewCounter(kv clientv3.KV, prefix string) *Counter { return &Counter{kv: kv
 func (c *Counter) Before(ctx context.Context, most int64) (int64, error) {
 	c.mu.Lock()
 	n, known := c.count+c.added, !c.at.IsZero()
-	near := float64(n) >= countNear*float64(most)
-	if known && !near && (c.counting || time.Since(c.at) < countFor) {
+	exact := n < countFew || float64(n) >= countNear*float64(most)
+	if known && !exact && (c.counting || time.Since(c.at) < countFor) {
 		c.added++
 		c.mu.Unlock()
 		return n, nil

@@ -27,23 +27,42 @@ func (c *counted) Get(context.Context, string, ...clientv3.OpOption) (*clientv3.
 
 func TestCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kv := &counted{n: 50}
+		kv := &counted{n: 5000}
 		c := records.NewCounter(kv, "p/")
 		expect := func(what string, n, asked int64) {
 			t.Helper()
-			if got, err := c.Before(t.Context(), 100); err != nil || got != n || kv.asked != asked {
+			if got, err := c.Before(t.Context(), 10_000); err != nil || got != n || kv.asked != asked {
 				t.Errorf("C8.63: %s: %d, %v, asked %d times; want %d, asked %d times", what, got, err, kv.asked, n, asked)
 			}
 		}
-		expect("first", 50, 1)
-		expect("one more was created", 51, 1)
+		expect("first", 5000, 1)
+		expect("one more was created", 5001, 1)
 		time.Sleep(11 * time.Second)
-		kv.n = 88 // others create as well
-		expect("after a while", 88, 2)
-		expect("far from the limit", 89, 2)
-		kv.n = 95
-		expect("near the limit", 95, 3)
-		kv.n = 100
-		expect("at the limit", 100, 4)
+		kv.n = 8998 // others create as well
+		expect("after a while", 8998, 2)
+		expect("far from the limit", 8999, 2)
+		kv.n = 9500
+		expect("near the limit", 9500, 3)
+		kv.n = 10_000
+		expect("at the limit", 10_000, 4)
 	})
+}
+
+// TestFewAreCounted: callers who create one after another at several servers do not pass
+// a small limit.
+func TestFewAreCounted(t *testing.T) {
+	kv := &counted{}
+	servers := []*records.Counter{records.NewCounter(kv, "p/"), records.NewCounter(kv, "p/"), records.NewCounter(kv, "p/")}
+	for i := range 100 {
+		n, err := servers[i%len(servers)].Before(t.Context(), 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < 20 {
+			kv.n++
+		}
+	}
+	if kv.n != 20 {
+		t.Errorf("C8.63: made %d of 20", kv.n)
+	}
 }
