@@ -42,7 +42,7 @@ type ListRequest struct {
 }
 
 // Skip is what build returns for a record that is not in the listing.
-var Skip = errors.New("not in the listing") //nolint:revive // no failure, as fs.SkipDir
+var Skip = errors.New("not in the listing") //nolint:revive,gochecknoglobals // no failure, as fs.SkipDir
 
 // scan is how many records one page looks at: beyond that it is short, or empty, and
 // the listing goes on with the next (C3.23).
