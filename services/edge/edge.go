@@ -102,15 +102,14 @@ func (e *Edge) wire() error {
 	if err != nil {
 		return err
 	}
-	objects := store.Open(cfg.CacheBytes, ended)
-	e.objects = objects
+	e.objects = store.Open(cfg.CacheBytes, ended)
 	origins := origin.NewClient(origin.Config{
 		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
 		Resolver: cfg.resolver(),
 	})
 	e.closers = append(e.closers, func() error { origins.Close(); return nil })
 	answers, err := pipeline.New(pipeline.Config{
-		Snapshots: e.follower, Store: objects, Invalidations: ended, Origins: origins, Brand: words, Pop: cfg.Pop,
+		Snapshots: e.follower, Store: e.objects, Invalidations: ended, Origins: origins, Brand: words, Pop: cfg.Pop,
 		PublicHTTPSPort: e.publicHTTPSPort(), MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes,
 		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: requestTracer(t), Meter: t.Meter,
 	})
@@ -125,7 +124,7 @@ func (e *Edge) wire() error {
 	})
 	e.pages = t.AdminMux(e.ready)
 	debug.Register(e.pages, debug.Config{
-		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: objects, Refused: refused, Disk: kept,
+		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: e.objects, Refused: refused, Disk: kept,
 	})
 	return err
 }

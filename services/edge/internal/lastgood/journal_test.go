@@ -50,6 +50,15 @@ func TestJournal(t *testing.T) {
 		t.Errorf("forgotten up to 6: %s", d)
 	}
 
+	s, _ = mustOpen(t, dir)
+	s.Forget(1000)
+	if err := errors.Join(s.flush(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if c := loadAll(t, dir); c.Floor != 300 {
+		t.Errorf("floor %d above the configuration, which is of 300", c.Floor)
+	}
+
 	keep(t, dir, Step{Point: at(301), Era: 77, Invalidations: []snapshot.Change{put("j", 301, "/")}})
 	got = loadAll(t, dir)
 	if got.Era != 77 || got.Floor != 0 || len(got.Invalidations) != 1 || len(got.Served) != 1 {

@@ -94,6 +94,8 @@ func (p *pending) write(tx *bbolt.Tx) error {
 			}
 		}
 	}
+	// A configuration that is older than the floor could store nothing after a restart.
+	p.journal.floor = min(p.journal.floor, now.point.Revision)
 	sealed := now.encode()
 	if err := states.Put([]byte(keyState), sealed); err != nil {
 		return err
