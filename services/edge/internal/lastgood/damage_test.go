@@ -198,11 +198,11 @@ const victimDir = "SEAFRONT_TEST_VICTIM_DIR"
 
 // victim keeps steps until it is killed, and says which are on disk.
 func victim(dir string, out io.Writer) error {
-	s, _, _, err := Open(dir, slog.New(slog.DiscardHandler))
+	s, c, _, err := Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	for i := int64(1); ; i++ {
+	for i := c.Point.Revision + 1; ; i++ {
 		s.Keep(Step{Point: at(i), Served: []snapshot.Change{put("a", i, fmt.Sprint(i)), put(fmt.Sprint("b", i%50), i, strings.Repeat("x", int(i%9000)))}})
 		if err := s.flush(); err != nil {
 			return err
@@ -228,7 +228,7 @@ func TestKilled(t *testing.T) {
 		}
 		var written int64
 		lines := bufio.NewScanner(out)
-		for lines.Scan() && written < int64(20+7*round) {
+		for n := 0; n < 20+7*round && lines.Scan(); n++ {
 			if written, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
 				t.Fatal(lines.Text())
 			}
