@@ -41,7 +41,7 @@ func table() []row {
 		{"grpc.reflection.v1alpha.ServerReflection", reader, ""},
 
 		{configAPI + "DistributionService", reader, "GetDistribution ListDistributions WaitDistribution WatchDeployment " +
-			"ListConflictingAliases GetDistributionVersion ListDistributionVersions"},
+			"ExportDistribution ListConflictingAliases GetDistributionVersion ListDistributionVersions"},
 		{configAPI + "DistributionService", operator, "CreateDistribution UpdateDistribution DeleteDistribution " +
 			"CopyDistribution MoveAlias PromoteStagingDistribution RestoreDistributionVersion"},
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
@@ -115,4 +116,32 @@ func TestFilters(t *testing.T) {
 		_, err := r.ListDistributions(t.Context(), next)
 		wantError(t, "C3.25: a token with another filter", err, codes.InvalidArgument, "INVALID_ARGUMENT")
 	}
+}
+
+// TestExport: C6.21: a distribution comes with all that it refers to.
+func TestExport(t *testing.T) {
+	kv := etcdtest.Client(t)
+	r := serve(t, kv)
+	const custom = "11111111-2222-4333-8444-555555555555"
+	put(t, kv, keys.CachePolicies, custom, &configv1.CachePolicy{DisplayName: "custom"})
+	putOrigin(t, kv, "web", httpEndpoint())
+	d := simple("export")
+	d.Config.Origins[0].Source = &configv1.Origin_OriginRef{OriginRef: "origins/web"}
+	d.Config.DefaultCacheBehavior.Caching = &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/" + custom}
+	made := r.mustCreate(t, d)
+	res, err := r.ExportDistribution(t.Context(), &configv1.ExportDistributionRequest{Name: made.GetName()})
+	if err != nil {
+		t.Fatal(body(err))
+	}
+	if got := res.GetDistribution(); got.GetEtag() != made.GetEtag() || got.GetDeployment() != nil || !proto.Equal(got.GetConfig(), made.GetConfig()) {
+		t.Errorf("distribution %v", got)
+	}
+	if p := res.GetCachePolicies(); len(p) != 1 || p[0].GetName() != "cachePolicies/"+custom || p[0].GetDisplayName() != "custom" {
+		t.Errorf("policies %v", p)
+	}
+	if o := res.GetOrigins(); len(o) != 1 || o[0].GetName() != "origins/web" {
+		t.Errorf("origins %v", o)
+	}
+	_, err = r.ExportDistribution(t.Context(), &configv1.ExportDistributionRequest{Name: "distributions/E0"})
+	wantError(t, "C2.188", err, codes.NotFound, "NO_SUCH_DISTRIBUTION")
 }

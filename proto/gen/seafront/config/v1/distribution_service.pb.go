@@ -9,7 +9,8 @@
 package configv1
 
 import (
-	v1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
+	v11 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
+	v1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -1563,6 +1564,116 @@ func (x *RestoreDistributionVersionResponse) GetWarnings() []string {
 	return nil
 }
 
+// Request of ExportDistribution.
+type ExportDistributionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The distribution. Format: distributions/{distribution}. Required.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportDistributionRequest) Reset() {
+	*x = ExportDistributionRequest{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportDistributionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportDistributionRequest) ProtoMessage() {}
+
+func (x *ExportDistributionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportDistributionRequest.ProtoReflect.Descriptor instead.
+func (*ExportDistributionRequest) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ExportDistributionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response of ExportDistribution.
+type ExportDistributionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The distribution, without the computed fields.
+	Distribution *Distribution `protobuf:"bytes,1,opt,name=distribution,proto3" json:"distribution,omitempty"`
+	// The cache policies that its behaviors refer to, by name.
+	CachePolicies []*CachePolicy `protobuf:"bytes,2,rep,name=cache_policies,json=cachePolicies,proto3" json:"cache_policies,omitempty"`
+	// The registered origins that it refers to, by name.
+	Origins       []*v1.Origin `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportDistributionResponse) Reset() {
+	*x = ExportDistributionResponse{}
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportDistributionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportDistributionResponse) ProtoMessage() {}
+
+func (x *ExportDistributionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportDistributionResponse.ProtoReflect.Descriptor instead.
+func (*ExportDistributionResponse) Descriptor() ([]byte, []int) {
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ExportDistributionResponse) GetDistribution() *Distribution {
+	if x != nil {
+		return x.Distribution
+	}
+	return nil
+}
+
+func (x *ExportDistributionResponse) GetCachePolicies() []*CachePolicy {
+	if x != nil {
+		return x.CachePolicies
+	}
+	return nil
+}
+
+func (x *ExportDistributionResponse) GetOrigins() []*v1.Origin {
+	if x != nil {
+		return x.Origins
+	}
+	return nil
+}
+
 // Request of WaitDistribution.
 type WaitDistributionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1579,7 +1690,7 @@ type WaitDistributionRequest struct {
 
 func (x *WaitDistributionRequest) Reset() {
 	*x = WaitDistributionRequest{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[24]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1702,7 @@ func (x *WaitDistributionRequest) String() string {
 func (*WaitDistributionRequest) ProtoMessage() {}
 
 func (x *WaitDistributionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[24]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1715,7 @@ func (x *WaitDistributionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitDistributionRequest.ProtoReflect.Descriptor instead.
 func (*WaitDistributionRequest) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{24}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WaitDistributionRequest) GetName() string {
@@ -1640,7 +1751,7 @@ type WaitDistributionResponse struct {
 
 func (x *WaitDistributionResponse) Reset() {
 	*x = WaitDistributionResponse{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[25]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1763,7 @@ func (x *WaitDistributionResponse) String() string {
 func (*WaitDistributionResponse) ProtoMessage() {}
 
 func (x *WaitDistributionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[25]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1776,7 @@ func (x *WaitDistributionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitDistributionResponse.ProtoReflect.Descriptor instead.
 func (*WaitDistributionResponse) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{25}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WaitDistributionResponse) GetDistribution() *Distribution {
@@ -1693,7 +1804,7 @@ type WatchDeploymentRequest struct {
 
 func (x *WatchDeploymentRequest) Reset() {
 	*x = WatchDeploymentRequest{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[26]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1816,7 @@ func (x *WatchDeploymentRequest) String() string {
 func (*WatchDeploymentRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[26]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1829,7 @@ func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{26}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WatchDeploymentRequest) GetName() string {
@@ -1746,17 +1857,17 @@ func (x *WatchDeploymentRequest) GetFollow() bool {
 type WatchDeploymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The state over all live edges after the changes in edges.
-	Deployment *v1.Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment *v11.Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// In the first message every registered edge, sorted by name, those that do
 	// not count included; afterwards the edges that changed.
-	Edges         []*v1.EdgeProgress `protobuf:"bytes,2,rep,name=edges,proto3" json:"edges,omitempty"`
+	Edges         []*v11.EdgeProgress `protobuf:"bytes,2,rep,name=edges,proto3" json:"edges,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchDeploymentResponse) Reset() {
 	*x = WatchDeploymentResponse{}
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[27]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +1879,7 @@ func (x *WatchDeploymentResponse) String() string {
 func (*WatchDeploymentResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[27]
+	mi := &file_seafront_config_v1_distribution_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,17 +1892,17 @@ func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{27}
+	return file_seafront_config_v1_distribution_service_proto_rawDescGZIP(), []int{29}
 }
 
-func (x *WatchDeploymentResponse) GetDeployment() *v1.Deployment {
+func (x *WatchDeploymentResponse) GetDeployment() *v11.Deployment {
 	if x != nil {
 		return x.Deployment
 	}
 	return nil
 }
 
-func (x *WatchDeploymentResponse) GetEdges() []*v1.EdgeProgress {
+func (x *WatchDeploymentResponse) GetEdges() []*v11.EdgeProgress {
 	if x != nil {
 		return x.Edges
 	}
@@ -1802,7 +1913,7 @@ var File_seafront_config_v1_distribution_service_proto protoreflect.FileDescript
 
 const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\n" +
-	"-seafront/config/v1/distribution_service.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a#seafront/common/v1/deployment.proto\x1a%seafront/config/v1/distribution.proto\",\n" +
+	"-seafront/config/v1/distribution_service.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a#seafront/common/v1/deployment.proto\x1a%seafront/config/v1/cache_policy.proto\x1a%seafront/config/v1/distribution.proto\x1a\x1fseafront/origin/v1/origin.proto\",\n" +
 	"\x16GetDistributionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"_\n" +
 	"\x17GetDistributionResponse\x12D\n" +
@@ -1909,7 +2020,13 @@ const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\x86\x01\n" +
 	"\"RestoreDistributionVersionResponse\x12D\n" +
 	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12\x1a\n" +
-	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"~\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"/\n" +
+	"\x19ExportDistributionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xe0\x01\n" +
+	"\x1aExportDistributionResponse\x12D\n" +
+	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12F\n" +
+	"\x0ecache_policies\x18\x02 \x03(\v2\x1f.seafront.config.v1.CachePolicyR\rcachePolicies\x124\n" +
+	"\aorigins\x18\x03 \x03(\v2\x1a.seafront.origin.v1.OriginR\aorigins\"~\n" +
 	"\x17WaitDistributionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x123\n" +
@@ -1924,7 +2041,7 @@ const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2\x1e.seafront.common.v1.DeploymentR\n" +
 	"deployment\x126\n" +
-	"\x05edges\x18\x02 \x03(\v2 .seafront.common.v1.EdgeProgressR\x05edges2\x9e\r\n" +
+	"\x05edges\x18\x02 \x03(\v2 .seafront.common.v1.EdgeProgressR\x05edges2\x93\x0e\n" +
 	"\x13DistributionService\x12j\n" +
 	"\x0fGetDistribution\x12*.seafront.config.v1.GetDistributionRequest\x1a+.seafront.config.v1.GetDistributionResponse\x12p\n" +
 	"\x11ListDistributions\x12,.seafront.config.v1.ListDistributionsRequest\x1a-.seafront.config.v1.ListDistributionsResponse\x12s\n" +
@@ -1937,7 +2054,8 @@ const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\x16ListConflictingAliases\x121.seafront.config.v1.ListConflictingAliasesRequest\x1a2.seafront.config.v1.ListConflictingAliasesResponse\x12\x85\x01\n" +
 	"\x18ListDistributionVersions\x123.seafront.config.v1.ListDistributionVersionsRequest\x1a4.seafront.config.v1.ListDistributionVersionsResponse\x12\x7f\n" +
 	"\x16GetDistributionVersion\x121.seafront.config.v1.GetDistributionVersionRequest\x1a2.seafront.config.v1.GetDistributionVersionResponse\x12\x8b\x01\n" +
-	"\x1aRestoreDistributionVersion\x125.seafront.config.v1.RestoreDistributionVersionRequest\x1a6.seafront.config.v1.RestoreDistributionVersionResponse\x12m\n" +
+	"\x1aRestoreDistributionVersion\x125.seafront.config.v1.RestoreDistributionVersionRequest\x1a6.seafront.config.v1.RestoreDistributionVersionResponse\x12s\n" +
+	"\x12ExportDistribution\x12-.seafront.config.v1.ExportDistributionRequest\x1a..seafront.config.v1.ExportDistributionResponse\x12m\n" +
 	"\x10WaitDistribution\x12+.seafront.config.v1.WaitDistributionRequest\x1a,.seafront.config.v1.WaitDistributionResponse\x12l\n" +
 	"\x0fWatchDeployment\x12*.seafront.config.v1.WatchDeploymentRequest\x1a+.seafront.config.v1.WatchDeploymentResponse0\x01B\xe4\x01\n" +
 	"\x16com.seafront.config.v1B\x18DistributionServiceProtoP\x01ZFgithub.com/seafront-cdn/seafront/proto/gen/seafront/config/v1;configv1\xa2\x02\x03SCX\xaa\x02\x12Seafront.Config.V1\xca\x02\x12Seafront\\Config\\V1\xe2\x02\x1eSeafront\\Config\\V1\\GPBMetadata\xea\x02\x14Seafront::Config::V1b\x06proto3"
@@ -1954,7 +2072,7 @@ func file_seafront_config_v1_distribution_service_proto_rawDescGZIP() []byte {
 	return file_seafront_config_v1_distribution_service_proto_rawDescData
 }
 
-var file_seafront_config_v1_distribution_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_seafront_config_v1_distribution_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_seafront_config_v1_distribution_service_proto_goTypes = []any{
 	(*GetDistributionRequest)(nil),             // 0: seafront.config.v1.GetDistributionRequest
 	(*GetDistributionResponse)(nil),            // 1: seafront.config.v1.GetDistributionResponse
@@ -1980,71 +2098,80 @@ var file_seafront_config_v1_distribution_service_proto_goTypes = []any{
 	(*GetDistributionVersionResponse)(nil),     // 21: seafront.config.v1.GetDistributionVersionResponse
 	(*RestoreDistributionVersionRequest)(nil),  // 22: seafront.config.v1.RestoreDistributionVersionRequest
 	(*RestoreDistributionVersionResponse)(nil), // 23: seafront.config.v1.RestoreDistributionVersionResponse
-	(*WaitDistributionRequest)(nil),            // 24: seafront.config.v1.WaitDistributionRequest
-	(*WaitDistributionResponse)(nil),           // 25: seafront.config.v1.WaitDistributionResponse
-	(*WatchDeploymentRequest)(nil),             // 26: seafront.config.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil),            // 27: seafront.config.v1.WatchDeploymentResponse
-	(*Distribution)(nil),                       // 28: seafront.config.v1.Distribution
-	(*fieldmaskpb.FieldMask)(nil),              // 29: google.protobuf.FieldMask
-	(*ConflictingAlias)(nil),                   // 30: seafront.config.v1.ConflictingAlias
-	(*DistributionVersion)(nil),                // 31: seafront.config.v1.DistributionVersion
-	(*durationpb.Duration)(nil),                // 32: google.protobuf.Duration
-	(*v1.Deployment)(nil),                      // 33: seafront.common.v1.Deployment
-	(*v1.EdgeProgress)(nil),                    // 34: seafront.common.v1.EdgeProgress
+	(*ExportDistributionRequest)(nil),          // 24: seafront.config.v1.ExportDistributionRequest
+	(*ExportDistributionResponse)(nil),         // 25: seafront.config.v1.ExportDistributionResponse
+	(*WaitDistributionRequest)(nil),            // 26: seafront.config.v1.WaitDistributionRequest
+	(*WaitDistributionResponse)(nil),           // 27: seafront.config.v1.WaitDistributionResponse
+	(*WatchDeploymentRequest)(nil),             // 28: seafront.config.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil),            // 29: seafront.config.v1.WatchDeploymentResponse
+	(*Distribution)(nil),                       // 30: seafront.config.v1.Distribution
+	(*fieldmaskpb.FieldMask)(nil),              // 31: google.protobuf.FieldMask
+	(*ConflictingAlias)(nil),                   // 32: seafront.config.v1.ConflictingAlias
+	(*DistributionVersion)(nil),                // 33: seafront.config.v1.DistributionVersion
+	(*CachePolicy)(nil),                        // 34: seafront.config.v1.CachePolicy
+	(*v1.Origin)(nil),                          // 35: seafront.origin.v1.Origin
+	(*durationpb.Duration)(nil),                // 36: google.protobuf.Duration
+	(*v11.Deployment)(nil),                     // 37: seafront.common.v1.Deployment
+	(*v11.EdgeProgress)(nil),                   // 38: seafront.common.v1.EdgeProgress
 }
 var file_seafront_config_v1_distribution_service_proto_depIdxs = []int32{
-	28, // 0: seafront.config.v1.GetDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 1: seafront.config.v1.ListDistributionsResponse.distributions:type_name -> seafront.config.v1.Distribution
-	28, // 2: seafront.config.v1.CreateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 3: seafront.config.v1.CreateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 4: seafront.config.v1.UpdateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
-	29, // 5: seafront.config.v1.UpdateDistributionRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 6: seafront.config.v1.UpdateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 7: seafront.config.v1.CopyDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 8: seafront.config.v1.PromoteStagingDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 9: seafront.config.v1.MoveAliasResponse.distribution:type_name -> seafront.config.v1.Distribution
-	28, // 10: seafront.config.v1.MoveAliasResponse.source:type_name -> seafront.config.v1.Distribution
-	30, // 11: seafront.config.v1.ListConflictingAliasesResponse.conflicts:type_name -> seafront.config.v1.ConflictingAlias
-	31, // 12: seafront.config.v1.ListDistributionVersionsResponse.versions:type_name -> seafront.config.v1.DistributionVersion
-	31, // 13: seafront.config.v1.GetDistributionVersionResponse.version:type_name -> seafront.config.v1.DistributionVersion
-	28, // 14: seafront.config.v1.RestoreDistributionVersionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	32, // 15: seafront.config.v1.WaitDistributionRequest.timeout:type_name -> google.protobuf.Duration
-	28, // 16: seafront.config.v1.WaitDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	33, // 17: seafront.config.v1.WatchDeploymentResponse.deployment:type_name -> seafront.common.v1.Deployment
-	34, // 18: seafront.config.v1.WatchDeploymentResponse.edges:type_name -> seafront.common.v1.EdgeProgress
-	0,  // 19: seafront.config.v1.DistributionService.GetDistribution:input_type -> seafront.config.v1.GetDistributionRequest
-	2,  // 20: seafront.config.v1.DistributionService.ListDistributions:input_type -> seafront.config.v1.ListDistributionsRequest
-	4,  // 21: seafront.config.v1.DistributionService.CreateDistribution:input_type -> seafront.config.v1.CreateDistributionRequest
-	6,  // 22: seafront.config.v1.DistributionService.UpdateDistribution:input_type -> seafront.config.v1.UpdateDistributionRequest
-	8,  // 23: seafront.config.v1.DistributionService.DeleteDistribution:input_type -> seafront.config.v1.DeleteDistributionRequest
-	10, // 24: seafront.config.v1.DistributionService.CopyDistribution:input_type -> seafront.config.v1.CopyDistributionRequest
-	12, // 25: seafront.config.v1.DistributionService.PromoteStagingDistribution:input_type -> seafront.config.v1.PromoteStagingDistributionRequest
-	14, // 26: seafront.config.v1.DistributionService.MoveAlias:input_type -> seafront.config.v1.MoveAliasRequest
-	16, // 27: seafront.config.v1.DistributionService.ListConflictingAliases:input_type -> seafront.config.v1.ListConflictingAliasesRequest
-	18, // 28: seafront.config.v1.DistributionService.ListDistributionVersions:input_type -> seafront.config.v1.ListDistributionVersionsRequest
-	20, // 29: seafront.config.v1.DistributionService.GetDistributionVersion:input_type -> seafront.config.v1.GetDistributionVersionRequest
-	22, // 30: seafront.config.v1.DistributionService.RestoreDistributionVersion:input_type -> seafront.config.v1.RestoreDistributionVersionRequest
-	24, // 31: seafront.config.v1.DistributionService.WaitDistribution:input_type -> seafront.config.v1.WaitDistributionRequest
-	26, // 32: seafront.config.v1.DistributionService.WatchDeployment:input_type -> seafront.config.v1.WatchDeploymentRequest
-	1,  // 33: seafront.config.v1.DistributionService.GetDistribution:output_type -> seafront.config.v1.GetDistributionResponse
-	3,  // 34: seafront.config.v1.DistributionService.ListDistributions:output_type -> seafront.config.v1.ListDistributionsResponse
-	5,  // 35: seafront.config.v1.DistributionService.CreateDistribution:output_type -> seafront.config.v1.CreateDistributionResponse
-	7,  // 36: seafront.config.v1.DistributionService.UpdateDistribution:output_type -> seafront.config.v1.UpdateDistributionResponse
-	9,  // 37: seafront.config.v1.DistributionService.DeleteDistribution:output_type -> seafront.config.v1.DeleteDistributionResponse
-	11, // 38: seafront.config.v1.DistributionService.CopyDistribution:output_type -> seafront.config.v1.CopyDistributionResponse
-	13, // 39: seafront.config.v1.DistributionService.PromoteStagingDistribution:output_type -> seafront.config.v1.PromoteStagingDistributionResponse
-	15, // 40: seafront.config.v1.DistributionService.MoveAlias:output_type -> seafront.config.v1.MoveAliasResponse
-	17, // 41: seafront.config.v1.DistributionService.ListConflictingAliases:output_type -> seafront.config.v1.ListConflictingAliasesResponse
-	19, // 42: seafront.config.v1.DistributionService.ListDistributionVersions:output_type -> seafront.config.v1.ListDistributionVersionsResponse
-	21, // 43: seafront.config.v1.DistributionService.GetDistributionVersion:output_type -> seafront.config.v1.GetDistributionVersionResponse
-	23, // 44: seafront.config.v1.DistributionService.RestoreDistributionVersion:output_type -> seafront.config.v1.RestoreDistributionVersionResponse
-	25, // 45: seafront.config.v1.DistributionService.WaitDistribution:output_type -> seafront.config.v1.WaitDistributionResponse
-	27, // 46: seafront.config.v1.DistributionService.WatchDeployment:output_type -> seafront.config.v1.WatchDeploymentResponse
-	33, // [33:47] is the sub-list for method output_type
-	19, // [19:33] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	30, // 0: seafront.config.v1.GetDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 1: seafront.config.v1.ListDistributionsResponse.distributions:type_name -> seafront.config.v1.Distribution
+	30, // 2: seafront.config.v1.CreateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 3: seafront.config.v1.CreateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 4: seafront.config.v1.UpdateDistributionRequest.distribution:type_name -> seafront.config.v1.Distribution
+	31, // 5: seafront.config.v1.UpdateDistributionRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 6: seafront.config.v1.UpdateDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 7: seafront.config.v1.CopyDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 8: seafront.config.v1.PromoteStagingDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 9: seafront.config.v1.MoveAliasResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 10: seafront.config.v1.MoveAliasResponse.source:type_name -> seafront.config.v1.Distribution
+	32, // 11: seafront.config.v1.ListConflictingAliasesResponse.conflicts:type_name -> seafront.config.v1.ConflictingAlias
+	33, // 12: seafront.config.v1.ListDistributionVersionsResponse.versions:type_name -> seafront.config.v1.DistributionVersion
+	33, // 13: seafront.config.v1.GetDistributionVersionResponse.version:type_name -> seafront.config.v1.DistributionVersion
+	30, // 14: seafront.config.v1.RestoreDistributionVersionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	30, // 15: seafront.config.v1.ExportDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	34, // 16: seafront.config.v1.ExportDistributionResponse.cache_policies:type_name -> seafront.config.v1.CachePolicy
+	35, // 17: seafront.config.v1.ExportDistributionResponse.origins:type_name -> seafront.origin.v1.Origin
+	36, // 18: seafront.config.v1.WaitDistributionRequest.timeout:type_name -> google.protobuf.Duration
+	30, // 19: seafront.config.v1.WaitDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	37, // 20: seafront.config.v1.WatchDeploymentResponse.deployment:type_name -> seafront.common.v1.Deployment
+	38, // 21: seafront.config.v1.WatchDeploymentResponse.edges:type_name -> seafront.common.v1.EdgeProgress
+	0,  // 22: seafront.config.v1.DistributionService.GetDistribution:input_type -> seafront.config.v1.GetDistributionRequest
+	2,  // 23: seafront.config.v1.DistributionService.ListDistributions:input_type -> seafront.config.v1.ListDistributionsRequest
+	4,  // 24: seafront.config.v1.DistributionService.CreateDistribution:input_type -> seafront.config.v1.CreateDistributionRequest
+	6,  // 25: seafront.config.v1.DistributionService.UpdateDistribution:input_type -> seafront.config.v1.UpdateDistributionRequest
+	8,  // 26: seafront.config.v1.DistributionService.DeleteDistribution:input_type -> seafront.config.v1.DeleteDistributionRequest
+	10, // 27: seafront.config.v1.DistributionService.CopyDistribution:input_type -> seafront.config.v1.CopyDistributionRequest
+	12, // 28: seafront.config.v1.DistributionService.PromoteStagingDistribution:input_type -> seafront.config.v1.PromoteStagingDistributionRequest
+	14, // 29: seafront.config.v1.DistributionService.MoveAlias:input_type -> seafront.config.v1.MoveAliasRequest
+	16, // 30: seafront.config.v1.DistributionService.ListConflictingAliases:input_type -> seafront.config.v1.ListConflictingAliasesRequest
+	18, // 31: seafront.config.v1.DistributionService.ListDistributionVersions:input_type -> seafront.config.v1.ListDistributionVersionsRequest
+	20, // 32: seafront.config.v1.DistributionService.GetDistributionVersion:input_type -> seafront.config.v1.GetDistributionVersionRequest
+	22, // 33: seafront.config.v1.DistributionService.RestoreDistributionVersion:input_type -> seafront.config.v1.RestoreDistributionVersionRequest
+	24, // 34: seafront.config.v1.DistributionService.ExportDistribution:input_type -> seafront.config.v1.ExportDistributionRequest
+	26, // 35: seafront.config.v1.DistributionService.WaitDistribution:input_type -> seafront.config.v1.WaitDistributionRequest
+	28, // 36: seafront.config.v1.DistributionService.WatchDeployment:input_type -> seafront.config.v1.WatchDeploymentRequest
+	1,  // 37: seafront.config.v1.DistributionService.GetDistribution:output_type -> seafront.config.v1.GetDistributionResponse
+	3,  // 38: seafront.config.v1.DistributionService.ListDistributions:output_type -> seafront.config.v1.ListDistributionsResponse
+	5,  // 39: seafront.config.v1.DistributionService.CreateDistribution:output_type -> seafront.config.v1.CreateDistributionResponse
+	7,  // 40: seafront.config.v1.DistributionService.UpdateDistribution:output_type -> seafront.config.v1.UpdateDistributionResponse
+	9,  // 41: seafront.config.v1.DistributionService.DeleteDistribution:output_type -> seafront.config.v1.DeleteDistributionResponse
+	11, // 42: seafront.config.v1.DistributionService.CopyDistribution:output_type -> seafront.config.v1.CopyDistributionResponse
+	13, // 43: seafront.config.v1.DistributionService.PromoteStagingDistribution:output_type -> seafront.config.v1.PromoteStagingDistributionResponse
+	15, // 44: seafront.config.v1.DistributionService.MoveAlias:output_type -> seafront.config.v1.MoveAliasResponse
+	17, // 45: seafront.config.v1.DistributionService.ListConflictingAliases:output_type -> seafront.config.v1.ListConflictingAliasesResponse
+	19, // 46: seafront.config.v1.DistributionService.ListDistributionVersions:output_type -> seafront.config.v1.ListDistributionVersionsResponse
+	21, // 47: seafront.config.v1.DistributionService.GetDistributionVersion:output_type -> seafront.config.v1.GetDistributionVersionResponse
+	23, // 48: seafront.config.v1.DistributionService.RestoreDistributionVersion:output_type -> seafront.config.v1.RestoreDistributionVersionResponse
+	25, // 49: seafront.config.v1.DistributionService.ExportDistribution:output_type -> seafront.config.v1.ExportDistributionResponse
+	27, // 50: seafront.config.v1.DistributionService.WaitDistribution:output_type -> seafront.config.v1.WaitDistributionResponse
+	29, // 51: seafront.config.v1.DistributionService.WatchDeployment:output_type -> seafront.config.v1.WatchDeploymentResponse
+	37, // [37:52] is the sub-list for method output_type
+	22, // [22:37] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_distribution_service_proto_init() }
@@ -2052,6 +2179,7 @@ func file_seafront_config_v1_distribution_service_proto_init() {
 	if File_seafront_config_v1_distribution_service_proto != nil {
 		return
 	}
+	file_seafront_config_v1_cache_policy_proto_init()
 	file_seafront_config_v1_distribution_proto_init()
 	file_seafront_config_v1_distribution_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
@@ -2060,7 +2188,7 @@ func file_seafront_config_v1_distribution_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_seafront_config_v1_distribution_service_proto_rawDesc), len(file_seafront_config_v1_distribution_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

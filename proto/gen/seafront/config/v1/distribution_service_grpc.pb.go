@@ -33,6 +33,7 @@ const (
 	DistributionService_ListDistributionVersions_FullMethodName   = "/seafront.config.v1.DistributionService/ListDistributionVersions"
 	DistributionService_GetDistributionVersion_FullMethodName     = "/seafront.config.v1.DistributionService/GetDistributionVersion"
 	DistributionService_RestoreDistributionVersion_FullMethodName = "/seafront.config.v1.DistributionService/RestoreDistributionVersion"
+	DistributionService_ExportDistribution_FullMethodName         = "/seafront.config.v1.DistributionService/ExportDistribution"
 	DistributionService_WaitDistribution_FullMethodName           = "/seafront.config.v1.DistributionService/WaitDistribution"
 	DistributionService_WatchDeployment_FullMethodName            = "/seafront.config.v1.DistributionService/WatchDeployment"
 )
@@ -102,6 +103,10 @@ type DistributionServiceClient interface {
 	// refuses it by name. Errors as UpdateDistribution, and NOT_FOUND
 	// (ENTITY_NOT_FOUND: no such version).
 	RestoreDistributionVersion(ctx context.Context, in *RestoreDistributionVersionRequest, opts ...grpc.CallOption) (*RestoreDistributionVersionResponse, error)
+	// Returns a distribution with all that it refers to, for a copy that can be kept or
+	// compared: custom and managed cache policies and registered origins, read at about
+	// the same time. Secrets are left out. Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION).
+	ExportDistribution(ctx context.Context, in *ExportDistributionRequest, opts ...grpc.CallOption) (*ExportDistributionResponse, error)
 	// Waits until a distribution is deployed and returns it; at the deadline
 	// returns it as it is then, not an error.
 	WaitDistribution(ctx context.Context, in *WaitDistributionRequest, opts ...grpc.CallOption) (*WaitDistributionResponse, error)
@@ -238,6 +243,16 @@ func (c *distributionServiceClient) RestoreDistributionVersion(ctx context.Conte
 	return out, nil
 }
 
+func (c *distributionServiceClient) ExportDistribution(ctx context.Context, in *ExportDistributionRequest, opts ...grpc.CallOption) (*ExportDistributionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportDistributionResponse)
+	err := c.cc.Invoke(ctx, DistributionService_ExportDistribution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *distributionServiceClient) WaitDistribution(ctx context.Context, in *WaitDistributionRequest, opts ...grpc.CallOption) (*WaitDistributionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WaitDistributionResponse)
@@ -332,6 +347,10 @@ type DistributionServiceServer interface {
 	// refuses it by name. Errors as UpdateDistribution, and NOT_FOUND
 	// (ENTITY_NOT_FOUND: no such version).
 	RestoreDistributionVersion(context.Context, *RestoreDistributionVersionRequest) (*RestoreDistributionVersionResponse, error)
+	// Returns a distribution with all that it refers to, for a copy that can be kept or
+	// compared: custom and managed cache policies and registered origins, read at about
+	// the same time. Secrets are left out. Errors: NOT_FOUND (NO_SUCH_DISTRIBUTION).
+	ExportDistribution(context.Context, *ExportDistributionRequest) (*ExportDistributionResponse, error)
 	// Waits until a distribution is deployed and returns it; at the deadline
 	// returns it as it is then, not an error.
 	WaitDistribution(context.Context, *WaitDistributionRequest) (*WaitDistributionResponse, error)
@@ -383,6 +402,9 @@ func (UnimplementedDistributionServiceServer) GetDistributionVersion(context.Con
 }
 func (UnimplementedDistributionServiceServer) RestoreDistributionVersion(context.Context, *RestoreDistributionVersionRequest) (*RestoreDistributionVersionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RestoreDistributionVersion not implemented")
+}
+func (UnimplementedDistributionServiceServer) ExportDistribution(context.Context, *ExportDistributionRequest) (*ExportDistributionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportDistribution not implemented")
 }
 func (UnimplementedDistributionServiceServer) WaitDistribution(context.Context, *WaitDistributionRequest) (*WaitDistributionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WaitDistribution not implemented")
@@ -627,6 +649,24 @@ func _DistributionService_RestoreDistributionVersion_Handler(srv interface{}, ct
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DistributionService_ExportDistribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportDistributionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DistributionServiceServer).ExportDistribution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DistributionService_ExportDistribution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DistributionServiceServer).ExportDistribution(ctx, req.(*ExportDistributionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DistributionService_WaitDistribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WaitDistributionRequest)
 	if err := dec(in); err != nil {
@@ -710,6 +750,10 @@ var DistributionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RestoreDistributionVersion",
 			Handler:    _DistributionService_RestoreDistributionVersion_Handler,
+		},
+		{
+			MethodName: "ExportDistribution",
+			Handler:    _DistributionService_ExportDistribution_Handler,
 		},
 		{
 			MethodName: "WaitDistribution",
