@@ -51,12 +51,17 @@ func (o *Order) take(m *configv1.Invalidation) error {
 }
 
 // AddRoot lets an invalidation of / also concern the default root object, which is
-// what a request for / gets (D12.8).
+// what a request for / gets; one of / with a query concerns the object with that
+// query, and one of /?* the object with any (D12.8, D25.4).
 func (o *Order) AddRoot(object string) {
+	if object == "" {
+		return
+	}
+	paths := o.Paths[:len(o.Paths):len(o.Paths)]
 	for _, path := range o.Paths {
-		if object != "" && target(path) == "/" {
-			o.Paths = append(o.Paths[:len(o.Paths):len(o.Paths)], object)
-			return
+		if rest, ok := strings.CutPrefix(path, "/"); ok && (rest == "" || rest[0] == '?') {
+			paths = append(paths, object+rest)
 		}
 	}
+	o.Paths = paths
 }

@@ -44,13 +44,29 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %v %s", tt.rule, err, d)
 		}
 	}
-	o := Order{Paths: []string{"/x", "/"}}
-	o.AddRoot("/index.html")
-	if d := cmp.Diff([]string{"/x", "/", "/index.html"}, o.Paths); d != "" {
-		t.Errorf("D12.8: %s", d)
-	}
-	o = Order{Paths: []string{"/x"}}
-	if o.AddRoot("/index.html"); len(o.Paths) != 1 {
-		t.Errorf("D12.8: %q", o.Paths)
+}
+
+func TestAddRoot(t *testing.T) {
+	for _, tt := range []struct{ rule, path, also string }{
+		{"D12.8: / names the object", "/", "/index.html"},
+		{"D25.4: a question mark alone is no query", "/?", "/index.html?"},
+		{"D25.4: / with a query", "/?x=1", "/index.html?x=1"},
+		{"D25.2: / with any query", "/?*", "/index.html?*"},
+		{"D25.7: a wildcard that / is not below", "/i*", ""},
+		{"D25.11: another path", "/x?x=1", ""},
+	} {
+		want := []string{"/a", tt.path, "/b"}
+		if tt.also != "" {
+			want = append(want, tt.also)
+		}
+		o := Order{Paths: []string{"/a", tt.path, "/b"}}
+		o.AddRoot("/index.html")
+		if d := cmp.Diff(want, o.Paths); d != "" {
+			t.Errorf("%s: %s", tt.rule, d)
+		}
+		none := Order{Paths: []string{tt.path}}
+		if none.AddRoot(""); len(none.Paths) != 1 {
+			t.Errorf("%s: without a root object: %q", tt.rule, none.Paths)
+		}
 	}
 }

@@ -125,7 +125,7 @@ func TestTableIsItsModel(t *testing.T) {
 					}
 				}
 				objects = kept
-				table.Forget(floor)
+				table.Forget(Moment{era, floor})
 			case 9:
 				apply(orders) // a list after a restart
 			}

@@ -77,6 +77,13 @@ func (t *Table) Era() uint64 { return t.era.Load() }
 // Newest returns the revision of the newest invalidation of all.
 func (t *Table) Newest() int64 { return t.newest.Load() }
 
+// Moment returns the era that holds and the revision of its newest invalidation.
+func (t *Table) Moment() Moment {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return Moment{Era: t.era.Load(), Revision: t.newest.Load()}
+}
+
 // Dead says whether an object with that key, stamp and tags is dead, and what ended
 // it, which is nil where no single invalidation did. The stamp of one that lives is
 // raised. Tags are those of ParseTags.
@@ -157,11 +164,17 @@ func (t *Table) Fence(key cachekey.Key) Moment {
 // held against it, and Forget be called.
 func (t *Table) Grown() <-chan struct{} { return t.grown }
 
-// Forget drops every invalidation up to floor. The caller has seen to it that no
-// stored object with a lower stamp is of use: from now on it is dead.
-func (t *Table) Forget(floor int64) {
+// Forget drops every invalidation up to a moment. The caller has seen to it that no
+// stored object with a lower stamp is of use: from now on it is dead. It does nothing
+// and returns false when that era is over: the revisions of the next one may be lower,
+// and nothing could be stored until they are above.
+func (t *Table) Forget(to Moment) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if to.Era != t.era.Load() {
+		return false
+	}
+	floor := to.Revision
 	t.floor = max(t.floor, floor)
 	for id, d := range t.distributions {
 		t.entries -= d.entries
@@ -175,6 +188,7 @@ func (t *Table) Forget(floor int64) {
 		t.entries += next.entries
 		t.bytes += next.bytes
 	}
+	return true
 }
 
 // Drop ends the era: every object is dead, and the table is empty.

@@ -179,7 +179,7 @@ func TestForget(t *testing.T) {
 		{Distribution: "E", ID: "J", Revision: 11, Whole: true},
 		{Distribution: "D", ID: "K", Revision: 20, Paths: []string{"/b", "/w/x/*"}, Tags: []string{"u"}},
 	})
-	table.Forget(15)
+	table.Forget(Moment{era, 15})
 	if table.entries != 3 || len(table.distributions) != 1 {
 		t.Errorf("%d entries in %d distributions are left", table.entries, len(table.distributions))
 	}
@@ -205,9 +205,28 @@ func TestForget(t *testing.T) {
 	if table.Apply([]Order{{Distribution: "D", ID: "I", Revision: 10, Whole: true}}); dead(table, "/z", 15) {
 		t.Error("an invalidation that comes again is newer than the floor")
 	}
-	table.Forget(20)
+	table.Forget(Moment{era, 20})
 	if table.entries != 0 || table.bytes != 0 || len(table.distributions) != 0 {
 		t.Errorf("left: %d entries, %d bytes", table.entries, table.bytes)
+	}
+}
+
+// TestForgetOfAnEraThatIsOver: a data set that is dropped while the cache is walked has
+// revisions that mean nothing in the next one (C8.88).
+func TestForgetOfAnEraThatIsOver(t *testing.T) {
+	table := New(era, 0)
+	table.Apply([]Order{{Distribution: "D", ID: "I", Revision: 1000, Paths: []string{"/a"}}})
+	walked := table.Moment()
+	table.Drop(era + 1)
+	if table.Forget(walked) {
+		t.Error("what an earlier era has walked is forgotten in this one")
+	}
+	young := Moment{era + 1, 50}
+	if _, dead := table.Dead(keyOf("D", "/a"), young.Stamp(), nil); dead {
+		t.Error("an object of the new era is below the floor of the old one")
+	}
+	if !young.Reaches(table.Fence(keyOf("D", "/a"))) {
+		t.Error("requests of the new era do not share a fill")
 	}
 }
 
@@ -299,7 +318,7 @@ func TestConcurrent(t *testing.T) {
 	for i := range int64(500) {
 		table.Apply([]Order{{Distribution: "D", ID: "I", Revision: i + 1, Paths: []string{"/a"}}})
 		if i%100 == 99 {
-			table.Forget(i)
+			table.Forget(Moment{era, i})
 		}
 	}
 	wg.Wait()

@@ -194,13 +194,13 @@ func TestSweep(t *testing.T) {
 		s.Put(&Object{Key: keyOf(fmt.Sprint("/", i%10, "/", i)), Stamp: began.Stamp()})
 	}
 	ended.Apply([]invalidation.Order{{Distribution: "D", ID: "I", Revision: 10, Paths: []string{"/3/*"}}})
-	if floor := s.Sweep(); floor != 10 {
-		t.Errorf("swept up to %d", floor)
+	if to := s.Sweep(); to != (invalidation.Moment{Era: era, Revision: 10}) {
+		t.Errorf("swept up to %+v", to)
 	}
 	if n := s.Stats().Objects; n != 90 || ended.Met() != 10 {
 		t.Errorf("%d objects are left, %d were met", n, ended.Met())
 	}
-	ended.Forget(10)
+	ended.Forget(invalidation.Moment{Era: era, Revision: 10})
 	if _, ok := s.Get(keyOf("/4/14")); !ok {
 		t.Error("an object that was held against the table is below the floor")
 	}

@@ -5,20 +5,22 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
 // pause is the least time between two sweeps.
 const pause = 10 * time.Second
 
 // Sweep removes every dead object and brings the stamps of the others up to date. So
-// the invalidations up to the revision that it returns have done their work, and the
+// the invalidations up to the moment that it returns have done their work, and the
 // table may forget them.
-func (s *Store) Sweep() (revision int64) {
-	revision = s.ended.Newest()
+func (s *Store) Sweep() (to invalidation.Moment) {
+	to = s.ended.Moment()
 	for _, o := range s.objects.All() {
 		s.lives(o)
 	}
-	return revision
+	return to
 }
 
 // Run sweeps at the start, and whenever the table has grown, until ctx ends. That is
@@ -26,9 +28,8 @@ func (s *Store) Sweep() (revision int64) {
 // which revision the table has forgotten.
 func (s *Store) Run(ctx context.Context, forgotten func(revision int64)) error {
 	for {
-		if floor := s.Sweep(); floor > 0 {
-			s.ended.Forget(floor)
-			forgotten(floor)
+		if to := s.Sweep(); to.Revision > 0 && s.ended.Forget(to) {
+			forgotten(to.Revision)
 		}
 		select {
 		case <-ctx.Done():
