@@ -18,6 +18,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/auth"
+	"github.com/seafront-cdn/seafront/pkg/reload"
 )
 
 // call is what is known about a call at its end.
@@ -84,7 +85,10 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	defer release()
 	err := guard(func() (err error) {
 		if ctx, err = s.admit(ctx, c, nil); err == nil {
-			err = handle(srv, &drained{ServerStream: ss, ctx: ctx, names: &c.names})
+			err = handle(srv, &drained{ServerStream: ss, ctx: ctx, names: &c.names, admitted: c.began, again: func() error {
+				_, err := s.admit(ctx, &call{method: c.method}, nil)
+				return err
+			}})
 		}
 		return err
 	})
@@ -97,11 +101,25 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 }
 
 // drained is a stream with a context that ends at shutdown. It notes what the first
-// message names.
+// message names. A stream may outlive the right to it: nothing is sent to a caller
+// whose token was taken away, or whose certificate has expired.
 type drained struct {
 	grpc.ServerStream
-	ctx   context.Context
-	names *names
+	ctx      context.Context
+	names    *names
+	admitted time.Time    // when the caller was last looked at
+	again    func() error // looks at the caller again
+}
+
+// SendMsg is part of grpc.ServerStream. One goroutine sends at a time.
+func (d *drained) SendMsg(m any) error {
+	if now := time.Now(); now.Sub(d.admitted) >= reload.Interval { // files are not looked at more often
+		if err := d.again(); err != nil {
+			return err
+		}
+		d.admitted = now
+	}
+	return d.ServerStream.SendMsg(m)
 }
 
 // RecvMsg is part of grpc.ServerStream.

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,7 +115,10 @@ func (a *authority) file(t *testing.T, name string, b []byte) string {
 
 func (a *authority) bundle() string { return filepath.Join(a.dir, "ca.pem") }
 
-const readerToken = "reader-token-0123456789"
+const (
+	readerToken   = "reader-token-0123456789"
+	operatorToken = "operator-token-0123456789"
+)
 
 // safe is a server with TLS, tokens and client certificates.
 type safe struct {
@@ -123,6 +127,7 @@ type safe struct {
 	log  *slog.Logger
 	mem  *rpc.Memory // of a reader
 	who  chan caller.Caller
+	more atomic.Bool             // streams go on
 	stop func() []map[string]any // ends the server and returns its audit log
 }
 
@@ -139,7 +144,7 @@ func serveSafe(t *testing.T, strict bool) *safe {
 	cert, key := s.issue(t, "server", nil)
 	clients, err := auth.OpenClients(s.log, s.bundle(), s.file(t, "roles", []byte("operator otto\nedge edge-*\nreader spiffe://ops/rita\n")))
 	must(err)
-	tokens, err := auth.OpenTokens(s.log, s.file(t, "tokens", []byte("reader rita "+readerToken+"\n")))
+	tokens, err := auth.OpenTokens(s.log, s.file(t, "tokens", []byte("reader rita "+readerToken+"\noperator oda "+operatorToken+"\n")))
 	must(err)
 	encryption, err := rpc.ServerTLS(s.log, cert, key, clients, strict)
 	must(err)
@@ -172,7 +177,12 @@ func serveSafe(t *testing.T, strict bool) *safe {
 			}},
 			&distributions{watch: func(w grpc.ServerStreamingServer[configv1.WatchDeploymentResponse]) error {
 				s.who <- caller.From(w.Context())
-				return w.Send(&configv1.WatchDeploymentResponse{})
+				err := w.Send(&configv1.WatchDeploymentResponse{})
+				for err == nil && s.more.Load() {
+					time.Sleep(reload.Interval / 10) // news
+					err = w.Send(&configv1.WatchDeploymentResponse{})
+				}
+				return err
 			}}); err != nil {
 			t.Error(err)
 		}
@@ -404,6 +414,50 @@ func TestFilesAreFollowed(t *testing.T) {
 		}
 		return status.Code(err)
 	})
+}
+
+// TestStreamsEndWithTheRightToThem: a stream tells nothing more to a caller whose role
+// or credentials were taken away.
+func TestStreamsEndWithTheRightToThem(t *testing.T) {
+	for what, tt := range map[string]struct {
+		file, text string
+		want       codes.Code
+	}{
+		"another role": {"roles", "reader otto\n", codes.PermissionDenied},
+		"no token":     {"tokens", "# nobody\n", codes.Unauthenticated},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := serveSafe(t, false)
+			s.more.Store(true)
+			cert, key := s.issue(t, "otto", nil)
+			cfg := s.as(t, s.bundle(), cert, key, "")
+			if tt.file == "tokens" {
+				cfg = s.as(t, s.bundle(), "", "", operatorToken)
+			}
+			conn, err := rpc.Dial(s.addr, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			stream, err := configv1.NewDistributionServiceClient(conn).WatchDeployment(ctx, &configv1.WatchDeploymentRequest{Name: "distributions/E1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Recv(); err != nil {
+				t.Fatal(err)
+			}
+			s.file(t, tt.file, []byte(tt.text))
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if status.Code(err) != tt.want {
+				t.Errorf("the stream ended with %v, want %v", err, tt.want)
+			}
+		})
+	}
 }
 
 func TestAuditLog(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
 	"github.com/seafront-cdn/seafront/pkg/program"
+	"github.com/seafront-cdn/seafront/pkg/rpc"
 	"github.com/seafront-cdn/seafront/services/config"
 )
 
@@ -55,6 +56,14 @@ func (c Config) Validate() error {
 	} {
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			return fmt.Errorf("--%s: %q is not host:port", a.flag, a.addr)
+		}
+	}
+	// The embedded etcd asks nobody who they are: whoever reaches it needs no token.
+	for _, a := range []struct{ flag, addr string }{
+		{"etcd-client-listen", c.EtcdClientListen}, {"etcd-peer-listen", c.EtcdPeerListen},
+	} {
+		if !c.Insecure && !rpc.IsLoopback(a.addr) {
+			return fmt.Errorf("--%s: etcd on %s can be reached by others, who may then change everything without a token: use an address of this machine alone, or --insecure", a.flag, a.addr)
 		}
 	}
 	if err := hostname.CheckAlias("x."+c.BaseDomain, ""); err != nil {
