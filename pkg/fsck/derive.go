@@ -20,16 +20,17 @@ import (
 type collection struct {
 	of      keys.Collection
 	prefix  string
+	name    func(id string) string // of the resource
 	message func() proto.Message
 	derive  func(id string, m proto.Message, rec *storev1.Record) []derived
 }
 
 // derived is a key that follows from a resource.
 type derived struct {
-	key   string
+	key   string // empty for none
 	value []byte
 	wrong func(value []byte) string
-	// target is the name of the resource that has to exist for it, empty for none.
+	// target is the name of the resource that has to exist, empty for none.
 	target string
 }
 
@@ -51,9 +52,7 @@ func collections() []collection {
 			return out
 		}),
 		draft(),
-		of(keys.Functions, func(id string, f *configv1.Function, _ *storev1.Record) []derived {
-			return stores(keys.LiveStage(id), f)
-		}),
+		live(),
 		of(keys.KeyValueStores, func(string, *configv1.KeyValueStore, *storev1.Record) []derived { return nil }),
 		of(keys.RealtimeLogConfigs, func(string, *configv1.RealtimeLogConfig, *storev1.Record) []derived { return nil }),
 		of(keys.ContinuousDeploymentPolicies, func(id string, p *configv1.ContinuousDeploymentPolicy, _ *storev1.Record) []derived {
@@ -70,9 +69,9 @@ func collections() []collection {
 func of[M proto.Message](c keys.Collection, derive func(id string, m M, rec *storev1.Record) []derived) collection {
 	var none M
 	return collection{
-		of: c, prefix: c.Prefix(),
+		of: c, prefix: c.Prefix(), name: c.Name,
 		message: func() proto.Message { return none.ProtoReflect().Type().New().Interface() },
-		derive:  func(id string, m proto.Message, rec *storev1.Record) []derived { return derive(id, m.(M), rec) },
+		derive:  func(id string, m proto.Message, rec *storev1.Record) []derived { return derive(id, m.(M), rec) }, //nolint:errcheck // message makes it
 	}
 }
 
@@ -80,6 +79,15 @@ func of[M proto.Message](c keys.Collection, derive func(id string, m M, rec *sto
 func draft() collection {
 	out := of(keys.Functions, func(id string, f *configv1.Function, _ *storev1.Record) []derived { return stores(id, f) })
 	out.prefix = keys.Draft("")
+	return out
+}
+
+// live is the entry of the LIVE stages of functions, each beside its DEVELOPMENT.
+func live() collection {
+	out := of(keys.Functions, func(id string, f *configv1.Function, _ *storev1.Record) []derived {
+		return append(stores(keys.LiveStage(id), f), derived{target: keys.Functions.Name(id)})
+	})
+	out.name = func(id string) string { return keys.Functions.Name(keys.LiveStage(id)) }
 	return out
 }
 
@@ -137,6 +145,9 @@ func distribution(id string, d *configv1.Distribution, rec *storev1.Record) []de
 	out := []derived{
 		claim(keys.Label(label), id, false), claim(keys.CallerReference(keys.Distributions, d.GetCallerReference()), id, false),
 	}
+	if rec.GetGeneration() > 0 { // the newest version is a copy of the record
+		out = append(out, derived{key: keys.Version(id, rec.GetGeneration()), value: encoded(rec)})
+	}
 	for _, a := range d.GetConfig().GetAliases() {
 		out = append(out, claim(keys.Host(a), id, false))
 	}
@@ -183,66 +194,4 @@ func encoded(m proto.Message) []byte {
 		return nil
 	}
 	return b
-}
-
-// The prefixes of derived keys.
-const (
-	hosts      = keys.Root + "c/hosts/"
-	labels     = keys.Root + "c/labels/"
-	claims     = keys.Root + "c/names/"
-	refs       = keys.Root + "c/refs/"
-	references = keys.Root + "c/idem/"
-	versions   = keys.Root + "c/versions/"
-	purges     = keys.Root + "r/invalidations/"
-)
-
-func derivedPrefixes() []string {
-	return []string{hosts, labels, claims, refs, references, versions, purges}
-}
-
-// orphan judges a key that no resource asks for. put is what has to stand there
-// instead; nil is nothing.
-func orphan(w *world, key string, value []byte) (why string, put []byte, fault bool) {
-	below := func(prefix string) bool {
-		rest, ok := strings.CutPrefix(key, prefix)
-		id, _, _ := strings.Cut(rest, "/")
-		return ok && !w.resources[keys.Distributions.Name(id)]
-	}
-	if c := claimant(key); c != "" && !w.known[c] { // of a later release
-		return "", nil, false
-	}
-	switch {
-	case strings.HasPrefix(key, labels):
-		var claim storev1.Claim
-		if err := keys.Decode(value, &claim); err != nil {
-			return err.Error(), nil, true
-		}
-		if claim.GetTombstone() { // of a distribution that was deleted
-			return "", nil, false
-		}
-		return "is claimed by a distribution that does not exist", encoded(&storev1.Claim{Distribution: claim.GetDistribution(), Tombstone: true}), true
-	case strings.HasPrefix(key, references+"invalidations/"):
-		return "is of a distribution that does not exist", nil, below(references + "invalidations/")
-	case strings.HasPrefix(key, references): // caller references outlive what they made (C3.13)
-		return "", nil, false
-	case strings.HasPrefix(key, versions):
-		return "is a version of a distribution that does not exist", nil, below(versions)
-	case strings.HasPrefix(key, purges):
-		return "is an invalidation of a distribution that does not exist", nil, below(purges)
-	}
-	return "is claimed, and nothing claims it", nil, true
-}
-
-// claimant is the collection of the resource that a name or a reference belongs to,
-// empty for other keys.
-func claimant(key string) keys.Collection {
-	if c, _, err := keys.ParseRef(key); err == nil {
-		return c
-	}
-	rest, ok := strings.CutPrefix(key, claims)
-	if !ok {
-		return ""
-	}
-	c, _, _ := strings.Cut(rest, "/")
-	return keys.Collection(c)
 }

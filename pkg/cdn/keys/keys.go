@@ -146,6 +146,11 @@ func Entry(store, key string) string { return EntriesOf(store) + escape(key) }
 // EntriesOf is the prefix of all entries of a key-value store.
 func EntriesOf(store string) string { return resources + "keyValueEntries/" + escape(store) + "/" }
 
+// ParseEntry returns the ids in a key made by Entry.
+func ParseEntry(key string) (store, entry string, ok bool) {
+	return parsePair(key, resources+"keyValueEntries/")
+}
+
 // Draft is the key of the DEVELOPMENT stage of a function (C8.36).
 func Draft(function string) string { return control + "functions/" + escape(function) }
 
@@ -299,18 +304,18 @@ func ParseCompletion(key string) (distribution, id string, ok bool) {
 	return parsePair(key, completions)
 }
 
-func parsePair(key, prefix string) (distribution, id string, ok bool) {
+func parsePair(key, prefix string) (parent, id string, ok bool) {
 	rest, ok := strings.CutPrefix(key, prefix)
 	if !ok {
 		return "", "", false
 	}
 	of, rest, _ := strings.Cut(rest, "/")
-	distribution, err := unescape(of)
+	parent, err := unescape(of)
 	id, err2 := unescape(rest)
-	if err != nil || err2 != nil || distribution == "" || id == "" || strings.Contains(rest, "/") {
+	if err != nil || err2 != nil || parent == "" || id == "" || strings.Contains(rest, "/") {
 		return "", "", false
 	}
-	return distribution, id, true
+	return parent, id, true
 }
 
 // ID is the id in the last segment of a key; empty when it is not a segment of this
