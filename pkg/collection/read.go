@@ -155,7 +155,7 @@ func (c *Collection[M]) item(ctx context.Context, item records.Item, match func(
 	}
 	m, err := c.show(ctx, keys.ID(item.Key), m, item.Version)
 	if err == nil && match != nil && !match(m) {
-		err = records.Skip
+		err = records.ErrSkip
 	}
 	return m, err
 }

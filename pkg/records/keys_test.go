@@ -44,7 +44,7 @@ func TestListPairs(t *testing.T) {
 	}
 	build := func(p records.Pair) (*configv1.DistributionConfig, error) {
 		if strings.HasSuffix(p.Key, "7") {
-			return nil, records.Skip
+			return nil, records.ErrSkip
 		}
 		return &configv1.DistributionConfig{Comment: p.Key}, nil
 	}

@@ -41,8 +41,8 @@ type ListRequest struct {
 	Filter string
 }
 
-// Skip is what build returns for a record that is not in the listing.
-var Skip = errors.New("not in the listing") //nolint:revive,gochecknoglobals // no failure, as fs.SkipDir
+// ErrSkip is what build returns for a record that is not in the listing.
+var ErrSkip = errors.New("not in the listing")
 
 // scan is how many records one page looks at: beyond that it is short, or empty, and
 // the listing goes on with the next (C3.23).
@@ -130,7 +130,7 @@ func list[T any, M proto.Message](req ListRequest, read reader,
 				return page, formatToken(at), nil
 			}
 			m, err := build(e.found)
-			if errors.Is(err, Skip) {
+			if errors.Is(err, ErrSkip) {
 				at.After = e.key
 				continue
 			}

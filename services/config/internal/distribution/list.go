@@ -48,12 +48,12 @@ func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistri
 			return nil, err
 		}
 		if !q.Takes(d) {
-			return nil, records.Skip
+			return nil, records.ErrSkip
 		}
 		_, id := keys.Parse(item.Key)
 		shown := s.show(waiting, &stored{id: id, version: item.Version, d: d}, 0)
 		if !q.TakesState(shown.GetDeployment().GetState()) {
-			return nil, records.Skip
+			return nil, records.ErrSkip
 		}
 		return shown, nil
 	}
@@ -94,7 +94,7 @@ func (s *Server) listHolder(ctx context.Context, alias string, listing records.L
 		if err == nil {
 			page = append(page, d)
 		}
-		if errors.Is(err, records.Skip) {
+		if errors.Is(err, records.ErrSkip) {
 			return nil
 		}
 		return err

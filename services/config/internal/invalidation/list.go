@@ -54,7 +54,7 @@ func (s *Server) ListInvalidations(ctx context.Context, req *configv1.ListInvali
 		// A page may be as old as the first, and its invalidation completed and expired.
 		if st.done == nil && !s.index.Look(st.id, st.version.ModRevision).InProgress {
 			if st, err = s.find(ctx, st.id); st == nil || err != nil {
-				return nil, cmp.Or(err, records.Skip)
+				return nil, cmp.Or(err, records.ErrSkip)
 			}
 		}
 		return s.show(waiting, st), nil
