@@ -58,6 +58,18 @@ func (c *caller) act(ctx context.Context, n int) (what string, err error) {
 		{"create group", 2, c.createGroup},
 		{"change group", 2, c.changeGroup},
 		{"delete group", 1, c.deleteGroup},
+		{"create function", 3, c.createFunction},
+		{"change function", 3, c.changeFunction},
+		{"publish function", 3, c.publish},
+		{"delete function", 2, c.deleteFunction},
+		{"create store", 3, c.createStore},
+		{"change entries", 4, c.batch},
+		{"delete store", 2, c.deleteStore},
+		{"create canary policy", 3, c.createCanary},
+		{"change canary policy", 3, c.changeCanary},
+		{"delete canary policy", 1, c.deleteCanary},
+		{"create log config", 1, c.createLogs},
+		{"delete log config", 1, c.deleteLogs},
 	}
 	total := 0
 	for _, a := range acts {
@@ -95,7 +107,7 @@ func (c *caller) create(ctx context.Context, s replica, n int) error {
 		d.Staging, d.Config.Aliases = true, nil
 	}
 	res, err := s.distributions.CreateDistribution(ctx, &configv1.CreateDistributionRequest{Distribution: d})
-	c.world.add(res.GetDistribution().GetName())
+	c.world.addDistribution(res.GetDistribution())
 	return err
 }
 
@@ -150,7 +162,7 @@ func (c *caller) copy(ctx context.Context, s replica, n int) error {
 	res, err := s.distributions.CopyDistribution(ctx, &configv1.CopyDistributionRequest{
 		Source: source, CallerReference: fmt.Sprintf("copy-%s-%d", c.tag, n),
 	})
-	c.world.add(res.GetDistribution().GetName())
+	c.world.addDistribution(res.GetDistribution())
 	return err
 }
 

@@ -47,6 +47,10 @@ type replica struct {
 	groups        configv1.KeyGroupServiceClient
 	policies      configv1.CachePolicyServiceClient
 	origins       originv1.OriginServiceClient
+	functions     configv1.FunctionServiceClient
+	stores        configv1.KeyValueStoreServiceClient
+	canaries      configv1.ContinuousDeploymentPolicyServiceClient
+	logs          configv1.RealtimeLogConfigServiceClient
 }
 
 // start serves both services from an etcd until the test ends.
@@ -60,7 +64,7 @@ func start(t *testing.T, kv *clientv3.Client) replica {
 	registry := originregistry.New(originregistry.Config{Etcd: kv})
 	control := config.New(config.Config{
 		Etcd: kv, Origins: originv1.NewOriginServiceClient(conn), BaseDomain: "cdn.example.net",
-		Limits: config.Limits{PublicKeys: 10_000, KeyGroups: 10_000, StagingDistributions: 10_000},
+		Limits: config.Limits{PublicKeys: 10_000, KeyGroups: 10_000, StagingDistributions: 10_000, ContinuousDeploymentPolicies: 10_000},
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
@@ -81,6 +85,8 @@ func start(t *testing.T, kv *clientv3.Client) replica {
 		configv1.NewDistributionServiceClient(conn), configv1.NewInvalidationServiceClient(conn),
 		configv1.NewPublicKeyServiceClient(conn), configv1.NewKeyGroupServiceClient(conn),
 		configv1.NewCachePolicyServiceClient(conn), originv1.NewOriginServiceClient(conn),
+		configv1.NewFunctionServiceClient(conn), configv1.NewKeyValueStoreServiceClient(conn),
+		configv1.NewContinuousDeploymentPolicyServiceClient(conn), configv1.NewRealtimeLogConfigServiceClient(conn),
 	}
 }
 
@@ -99,6 +105,18 @@ func (s *shared) add(name string) {
 	defer s.mu.Unlock()
 	c, _, _ := strings.Cut(name, "/")
 	s.all[c] = append(s.all[c], name)
+}
+
+// staging is the collection of distributions that policies can be for.
+const staging = "staging"
+
+func (s *shared) addDistribution(d *configv1.Distribution) {
+	s.add(d.GetName())
+	if d.GetStaging() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all[staging] = append(s.all[staging], d.GetName())
+	}
 }
 
 // pick returns one of a collection, or empty.
