@@ -42,11 +42,14 @@ func newIntake(responses clientv3.WatchChan, l limits) *intake {
 
 func (in *intake) close() { in.quiet.Stop() }
 
-// next waits for the watch and queues what it says. After an error there may still
-// be something in the queue.
+// next waits until there is something in the queue: what the watch says now, or what it
+// said while an apply was relieved. After an error there may be something as well.
 func (in *intake) next(ctx context.Context) error {
 	if in.failed != nil {
 		return in.failed
+	}
+	if in.queue.waiting() {
+		return nil
 	}
 	for {
 		select {

@@ -62,6 +62,13 @@ func (q *queue) take() (events []Event, revision int64) {
 	return lastOfEach(events), revision
 }
 
+// waiting says whether there is something to take.
+func (q *queue) waiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.revision != 0
+}
+
 func lastOfEach(events []Event) []Event {
 	if len(events) < 2 {
 		return events
