@@ -5,7 +5,6 @@ package collection
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"slices"
 
@@ -182,11 +181,8 @@ func (c *Collection[M]) claim(w *Write, m, asked M) error {
 	if c.kind.Reference == nil {
 		return nil
 	}
-	hash, err := contentHash(asked)
-	if err != nil {
-		return err
-	}
-	value, err := keys.Encode(&storev1.RequestMemory{Name: w.Name, Hash: hash})
+	// The content after defaulting (C3.15).
+	value, err := keys.Encode(&storev1.RequestMemory{Name: w.Name, Hash: records.Digest(asked)})
 	if err != nil {
 		return internal(err)
 	}
@@ -245,27 +241,13 @@ func (c *Collection[M]) replayed(ctx context.Context, m M) (name string, err err
 	if err := keys.Decode(claim.Value, &was); err != nil {
 		return "", internal(err)
 	}
-	hash, err := contentHash(m)
-	if err != nil {
-		return "", err
-	}
-	if bytes.Equal(hash, was.GetHash()) {
+	if bytes.Equal(records.Digest(m), was.GetHash()) {
 		id, _ := rules.ParseName("", c.kind.Collection, was.GetName())
 		if _, at, err := records.Lookup(ctx, c.kv, c.kind.Key(id)); err != nil || at != 0 {
 			return was.GetName(), err
 		}
 	}
 	return "", c.taken("caller_reference", c.kind.Reference(m))
-}
-
-// contentHash is the same for the same content after defaulting (C3.15).
-func contentHash(m proto.Message) ([]byte, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		return nil, internal(err)
-	}
-	sum := sha256.Sum256(b)
-	return sum[:], nil
 }
 
 // withinQuota is C2.1 step 12, without a lock (C8.63).

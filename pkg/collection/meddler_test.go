@@ -102,3 +102,35 @@ func TestChangedMeanwhile(t *testing.T) {
 		t.Errorf("C8.64: refused as it is: %v", err)
 	}
 }
+
+// TestRewrappedMeanwhile: a record that has got another cluster key is the version that
+// the caller has named.
+func TestRewrappedMeanwhile(t *testing.T) {
+	kv := etcdtest.Client(t)
+	made, err := create(t, open(kv), named("a"), collection.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keys.Resource(keys.CachePolicies, keys.ID(made.GetName()))
+	m := &meddler{KV: kv}
+	c := collection.New(m, records.NewRequests(kv), kind())
+	again := func() {
+		res, err := kv.Get(t.Context(), key)
+		if err == nil {
+			_, err = kv.Put(t.Context(), key, string(res.Kvs[0].Value))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	m.meddle = again
+	made.Comment = ""
+	changed, _, err := c.Update(t.Context(), made, nil, collection.Options{})
+	if err != nil {
+		t.Fatalf("C8.102: update: %v", err)
+	}
+	m.meddle = again
+	if err := c.Delete(t.Context(), made.GetName(), changed.GetEtag(), false, collection.Options{}); err != nil {
+		t.Errorf("C8.102: delete: %v", err)
+	}
+}

@@ -148,7 +148,7 @@ func (c *Collection[M]) moved(ctx context.Context, id, field, etag string, confl
 		return false, err // among others: deleted since
 	}
 	name := c.kind.Collection.Name(id)
-	if etag == "" {
+	if etag == "" || etag == now.ETag() { // only its secrets have got another cluster key
 		return true, moving(name, conflict)
 	}
 	return false, Stale(field, name, now)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,10 +91,7 @@ func (s *Requests) Recall(ctx context.Context, method, id string, req proto.Mess
 	if e := apierr.BadFields(CheckRequestID(id)); e != nil {
 		return nil, "", e
 	}
-	r = &Request{key: keys.RequestID(caller.From(ctx).Name, method, id)}
-	if r.hash, err = requestHash(req); err != nil {
-		return nil, "", err
-	}
+	r = &Request{key: keys.RequestID(caller.From(ctx).Name, method, id), hash: requestHash(req)}
 	res, err := read(ctx, s.kv, r.key)
 	if err != nil {
 		return nil, "", err
@@ -151,18 +150,25 @@ func (s *Requests) Drop() {
 	s.until = time.Time{}
 }
 
-// requestHash is the same for the same request: its own key does not count.
-func requestHash(req proto.Message) ([]byte, error) {
+// requestHash is the same for the same request: its own key does not count, and of
+// secrets only which of them are given or cleared.
+func requestHash(req proto.Message) []byte {
 	bare := proto.Clone(req)
 	if fd := bare.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(requestIDField)); fd != nil {
 		bare.ProtoReflect().Clear(fd)
 	}
+	about := secretfield.Cleared(bare)
+	for place, value := range secretfield.Values(bare) {
+		if value != "" {
+			about["+"+place] = true
+		}
+	}
 	// A hash that lies in the store would let whoever reads it try short secrets out.
 	secretfield.Strip(bare)
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
-	if err != nil {
-		return nil, unwritable(err)
+	h := sha256.New()
+	h.Write(Digest(bare))
+	for _, place := range slices.Sorted(maps.Keys(about)) {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(place), place)
 	}
-	sum := sha256.Sum256(b)
-	return sum[:], nil
+	return h.Sum(nil)
 }
