@@ -48,8 +48,10 @@ func (s *Server) ListEntries(ctx context.Context, req *configv1.ListEntriesReque
 		Method: "ListEntries", Prefix: keys.EntriesOf(id), PageSize: size, Token: req.GetPageToken(), Filter: id,
 	}
 	vs = append(vs, bad...)
-	for _, v := range listing.Check() {
-		vs = append(vs, rules.Violation(v))
+	if id != "" { // a token is of one store
+		for _, v := range listing.Check() {
+			vs = append(vs, rules.Violation(v))
+		}
 	}
 	if err := collection.BadFields("", vs); err != nil {
 		return nil, err

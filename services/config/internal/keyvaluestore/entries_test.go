@@ -4,11 +4,13 @@ package keyvaluestore_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -65,5 +67,27 @@ func TestLimitIsNotReachedByTwoStates(t *testing.T) {
 	}
 	if err := write(mine, strings.Repeat("z", 100)); err == nil {
 		t.Error("C4.53: 101 bytes of 100 were written")
+	}
+}
+
+// TestListOfWhat: a good token is no violation beside a bad name.
+func TestListOfWhat(t *testing.T) {
+	kv := etcdtest.Client(t)
+	s := keyvaluestore.New(kv, records.NewRequests(kv), 10, 100)
+	res, err := s.CreateKeyValueStore(t.Context(), &configv1.CreateKeyValueStoreRequest{KeyValueStoreId: "s", KeyValueStore: &configv1.KeyValueStore{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &configv1.BatchUpdateEntriesRequest{Name: res.GetKeyValueStore().GetName(), Puts: []*configv1.KeyValueEntry{{Key: "a"}, {Key: "b"}}}
+	if _, err := s.BatchUpdateEntries(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.ListEntries(t.Context(), &configv1.ListEntriesRequest{Name: req.GetName(), PageSize: 1})
+	if err != nil || page.GetNextPageToken() == "" {
+		t.Fatal(page, err)
+	}
+	_, err = s.ListEntries(t.Context(), &configv1.ListEntriesRequest{Name: "s", PageToken: page.GetNextPageToken()})
+	if e, ok := errors.AsType[*apierr.Error](err); !ok || len(e.Violations) != 1 || e.Violations[0].Field != "name" {
+		t.Errorf("C2.2: %v", err)
 	}
 }

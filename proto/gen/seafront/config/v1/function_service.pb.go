@@ -128,7 +128,8 @@ func (x *GetFunctionResponse) GetFunction() *Function {
 // Request of ListFunctions.
 type ListFunctionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many functions at most. 0 means 100, above 1000 means 1000, negative is
+	// How many functions at most; without a stage, each of them may be there twice, with
+	// both of its stages. 0 means 100, above 1000 means 1000, negative is
 	// INVALID_ARGUMENT. A page holds at most 3 MiB.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the previous page, or empty for the first. A token is valid
