@@ -70,7 +70,7 @@ func checkInvalidationPath(p string) error {
 		case p[i] == '%' && !isEscape(p[i:]):
 			return fmt.Errorf("has a %% at byte %d that is followed by no two hexadecimal digits; a percent sign itself is %%25", i)
 		case p[i] != '%' && unsafe(p[i]):
-			return fmt.Errorf("has the byte %q at %d; want it percent-encoded as %%%02X", p[i], i, p[i])
+			return fmt.Errorf("has the byte 0x%02X at %d; want it percent-encoded as %%%02X", p[i], i, p[i])
 		}
 	}
 	return nil

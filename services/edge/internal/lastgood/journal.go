@@ -114,6 +114,18 @@ type news struct {
 	floor   int64  // forget what is not above
 	contact int64
 	orders  []snapshot.Change
+	bytes   int // of orders
+}
+
+// mostBytes is how much of invalidations may wait for a disk that takes nothing.
+const mostBytes = 64 << 20
+
+// bound gives up what is too much to wait: the cache does not outlive this process
+// then, and what is on disk says so.
+func (n *news) bound() {
+	if n.bytes > mostBytes {
+		*n = news{era: invalidation.NewEra(), contact: n.contact}
+	}
 }
 
 func (n *news) add(step Step) {
@@ -122,6 +134,10 @@ func (n *news) add(step Step) {
 	}
 	n.contact = time.Now().Unix()
 	n.orders = append(n.orders, step.Invalidations...)
+	for _, c := range step.Invalidations {
+		n.bytes += len(c.Key) + len(c.Value)
+	}
+	n.bound()
 }
 
 func (n *news) merge(newer news) {
@@ -130,7 +146,8 @@ func (n *news) merge(newer news) {
 		return
 	}
 	n.floor, n.contact = max(n.floor, newer.floor), max(n.contact, newer.contact)
-	n.orders = append(n.orders, newer.orders...)
+	n.orders, n.bytes = append(n.orders, newer.orders...), n.bytes+newer.bytes
+	n.bound()
 }
 
 // write brings the journal up to date with the state that is about to be committed.

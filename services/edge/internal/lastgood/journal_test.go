@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,6 +64,47 @@ func TestJournal(t *testing.T) {
 	got = loadAll(t, dir)
 	if got.Era != 77 || got.Floor != 0 || len(got.Invalidations) != 1 || len(got.Served) != 1 {
 		t.Errorf("C8.86: after a drop: %+v", got)
+	}
+}
+
+// TestDiskThatTakesNothing: what waits for the disk is bounded, and what is given up
+// makes another cache of it.
+func TestDiskThatTakesNothing(t *testing.T) {
+	large := put("j", 1, strings.Repeat("x", 1<<20))
+	step := func(revision int64) Step {
+		large.ModRevision = revision
+		return Step{Point: at(revision), Invalidations: []snapshot.Change{large}}
+	}
+	for what, fill := range map[string]func(*pending){
+		"a step at a time": func(p *pending) {
+			for i := range int64(100) {
+				p.add(step(i + 1))
+			}
+		},
+		"after failed writes": func(p *pending) {
+			for i := range int64(100) {
+				var newer pending
+				newer.add(step(i + 1))
+				p.merge(newer)
+			}
+		},
+	} {
+		dir := t.TempDir()
+		before := loadAll(t, dir)
+		s, _ := mustOpen(t, dir)
+		synced := false
+		s.pending.add(Step{Point: at(1), Synced: func() { synced = true }})
+		fill(&s.pending)
+		if s.pending.journal.bytes > mostBytes || len(s.pending.journal.orders) > mostBytes>>20 {
+			t.Errorf("%s: %d bytes in %d invalidations wait", what, s.pending.journal.bytes, len(s.pending.journal.orders))
+		}
+		s.plan(0)
+		if err := errors.Join(s.flush(), s.Close()); err != nil || !synced {
+			t.Fatal(err, synced)
+		}
+		if after := loadAll(t, dir); after.Era == before.Era || after.Point.Revision != 100 {
+			t.Errorf("%s: era %d as before, at revision %d", what, after.Era, after.Point.Revision)
+		}
 	}
 }
 
