@@ -134,3 +134,61 @@ func TestRewrappedMeanwhile(t *testing.T) {
 		t.Errorf("C8.102: delete: %v", err)
 	}
 }
+
+// TestDeletionOfNothingIsRemembered: a repeated deletion does not delete what has been
+// created under the name since the first one found nothing.
+func TestDeletionOfNothingIsRemembered(t *testing.T) {
+	kv := etcdtest.Client(t)
+	c := open(kv, func(k *collection.Kind[*configv1.CachePolicy]) { k.NewID = nil })
+	id := uuid.NewString()
+	name := "cachePolicies/" + id
+	once := collection.Options{RequestID: uuid.NewString(), Method: "Delete", Request: named(id)}
+	if err := c.Delete(t.Context(), name, "", true, once); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Create(t.Context(), named("a"), id, collection.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Delete(t.Context(), name, "", true, once); err != nil {
+		t.Errorf("C3.17: again: %v", err)
+	}
+	if _, err := c.Get(t.Context(), name); err != nil {
+		t.Errorf("C3.17: a repeated deletion of nothing: %v", err)
+	}
+}
+
+// TestLostLease: idempotency keys are remembered under a new lease when the store does
+// not know the present one, as after the restore of a backup.
+func TestLostLease(t *testing.T) {
+	kv := etcdtest.Client(t)
+	c := open(kv)
+	once := func() collection.Options { return collection.Options{RequestID: uuid.NewString()} }
+	revoke := func(of *configv1.CachePolicy) {
+		t.Helper()
+		leases, err := kv.Get(t.Context(), keys.Root+"c/reqid/", clientv3.WithPrefix())
+		if err != nil || len(leases.Kvs) == 0 {
+			t.Fatal("no memory of ", of.GetName(), err)
+		}
+		for _, pair := range leases.Kvs {
+			_, _ = kv.Revoke(t.Context(), clientv3.LeaseID(pair.Lease)) // the first revokes for all
+		}
+	}
+	made, err := create(t, c, named("a"), once())
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoke(made)
+	if made, err = create(t, c, named("b"), once()); err != nil {
+		t.Fatalf("C8.35: create: %v", err)
+	}
+	revoke(made)
+	change := once()
+	change.Method, change.Request = "Update", made
+	if _, _, err := c.Update(t.Context(), made, nil, change); err != nil {
+		t.Errorf("C8.35: update: %v", err)
+	}
+	revoke(made)
+	if err := c.Delete(t.Context(), made.GetName(), "", false, collection.Options{RequestID: uuid.NewString(), Method: "Delete", Request: made}); err != nil {
+		t.Errorf("C8.35: delete: %v", err)
+	}
+}

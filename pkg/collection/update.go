@@ -164,11 +164,28 @@ func (c *Collection[M]) Delete(ctx context.Context, name, etag string, allowMiss
 	if _, ok := c.managed(id); ok {
 		return c.readOnly(id, ReasonIllegalDelete, "deleted")
 	}
-	err := records.Retry(ctx, func() (again bool, err error) { return c.remove(ctx, id, etag, o) })
-	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.NotFound && allowMissing {
-		return nil // it may have been deleted by somebody else at the same moment
+	return records.Retry(ctx, func() (again bool, err error) {
+		again, err = c.remove(ctx, id, etag, o)
+		if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.NotFound && allowMissing {
+			return c.removeNothing(ctx, id, o) // also of what somebody else has just deleted
+		}
+		return again, err
+	})
+}
+
+// removeNothing remembers that there was nothing to delete: when the request comes again,
+// another resource may have the id.
+func (c *Collection[M]) removeNothing(ctx context.Context, id string, o Options) (again bool, err error) {
+	request, done, err := o.recall(ctx, c.requests)
+	if err != nil || done != "" || request == nil {
+		return false, err
 	}
-	return err
+	w := &Write{etcd.NewTx(c.kv), id, c.kind.Collection.Name(id), nil, c.kind.Collection}
+	w.Absent(conditionVersion, c.kind.Key(id))
+	if err := request.Remember(w.Tx, w.Name); err != nil {
+		return false, err
+	}
+	return c.refusedDelete(ctx, w, records.CommitDelete(ctx, c.kv, w.Tx, c.kind.Key(id)), "")
 }
 
 func (c *Collection[M]) remove(ctx context.Context, id, etag string, o Options) (again bool, err error) {
