@@ -52,7 +52,12 @@ func (f *Follower) orders(ctx context.Context, changes []snapshot.Change, s *sna
 			f.cfg.Log.WarnContext(ctx, "invalidation is not understood; everything of its distribution is invalidated",
 				slog.String("resource", keys.InvalidationName(distribution, id)), slog.Int64("revision", c.ModRevision), slog.Any("error", err))
 		}
-		o.AddRoot(s.RootObject(distribution))
+		// A list may bring an invalidation of / together with a new root object: it was
+		// made for the one before.
+		now, before := s.RootObject(distribution), f.current.Load().RootObject(distribution)
+		if o.AddRoot(now); before != now {
+			o.AddRoot(before)
+		}
 		orders, records = append(orders, o), append(records, c)
 		done.Applied = append(done.Applied, snapshot.Applied{
 			Resource: keys.InvalidationName(distribution, id), ModRevision: c.ModRevision,

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
@@ -63,6 +65,42 @@ func TestInvalidationIsAcknowledgedWhenItIsOnDisk(t *testing.T) {
 	}
 	if !dead(f, "/a", invalidation.Moment{Era: 7, Revision: one - 1}) {
 		t.Error("C8.87: an invalidation that is gone is forgotten")
+	}
+}
+
+// TestInvalidationOfTheRootAndItsChange: whoever invalidates / and then has another root
+// object has invalidated the one before, also at an edge that hears of both at once.
+func TestInvalidationOfTheRootAndItsChange(t *testing.T) {
+	c := etcdtest.Client(t)
+	site := func(root string) string {
+		return string(value(t, &configv1.Distribution{Name: "distributions/D", DomainName: "d.cdn.test", Config: &configv1.DistributionConfig{
+			Enabled: true, DefaultRootObject: root,
+			Origins: []*configv1.Origin{{Id: "site", Source: &configv1.Origin_OriginRef{OriginRef: "origins/a"}}},
+			DefaultCacheBehavior: &configv1.CacheBehavior{
+				TargetOriginId: "site", ViewerProtocolPolicy: configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL,
+				Caching: &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/658327ea-f89d-4fab-a63d-7e88639e58f6"},
+			},
+		}}))
+	}
+	put(t, c, keyA, origin(t, "a.test"))
+	was := put(t, c, keys.Resource(keys.Distributions, "D"), []byte(site("a.html")))
+	f, p := start(t, c, lastgood.Content{Era: 7})
+	run(t, f)
+	if x := p.until(was); x.Snapshot.RootObject("D") != "/a.html" {
+		t.Fatalf("root object %q: %v", x.Snapshot.RootObject("D"), x.Snapshot.Rejections())
+	}
+	res, err := c.Txn(t.Context()).Then(
+		clientv3.OpPut(keys.Invalidation("D", "I1"), string(value(t, &configv1.Invalidation{Paths: []string{"/"}}))),
+		clientv3.OpPut(keys.Resource(keys.Distributions, "D"), site("b.html")),
+	).Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until(res.Header.Revision)
+	for path, want := range map[string]bool{"/a.html": true, "/b.html": true, "/c.html": false} {
+		if got := dead(f, path, invalidation.Moment{Era: 7, Revision: was}); got != want {
+			t.Errorf("D12.8: %s is dead: %v", path, got)
+		}
 	}
 }
 
