@@ -93,8 +93,9 @@ images: ## build the container images of the cluster, without pulling any
 	@deploy/images.sh
 
 .PHONY: cluster-up
-cluster-up: images ## start the cluster of docker-compose.yml
-	@mkdir -p .seafront; test -s .seafront/compose.key || (umask 077; go run ./cmd/seafront secrets new-key >.seafront/compose.key)
+cluster-up: images programs ## start the cluster of docker-compose.yml
+	@mkdir -p .seafront; test -s .seafront/compose.key || (umask 077; $(PROGRAMS)/seafront secrets new-key >.seafront/compose.key)
+	@$(PROGRAMS)/seafront credentials
 	@SEAFRONT_CLUSTER_KEY=$${SEAFRONT_CLUSTER_KEY:-$$(paste -sd, .seafront/compose.key)} docker-compose up -d
 
 .PHONY: cluster-down
@@ -102,7 +103,7 @@ cluster-down: ## stop the cluster and remove its data
 	@docker-compose down --volumes --remove-orphans
 
 .PHONY: test-cluster
-test-cluster: images ## end-to-end test of the compose cluster
+test-cluster: images programs ## end-to-end test of the compose cluster
 	@echo "== compose cluster"; cd test && go test -tags cluster -count 1 -v -timeout 20m ./cluster/...
 
 .PHONY: clean

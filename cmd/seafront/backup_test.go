@@ -4,11 +4,13 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/etcd/embedded"
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -73,7 +75,52 @@ func TestEtcdRoles(t *testing.T) {
 		t.Errorf("a dry run has made %v, %v", users, err)
 	}
 	say(t, "etcd-roles", "--etcd-endpoints", m.Endpoint(), "--edge", "ams1 a")
-	if users, err := c.UserList(t.Context()); err != nil || len(users.Users) != 3 {
+	if users, err := c.UserList(t.Context()); err != nil || len(users.Users) != 4 {
 		t.Errorf("users %v, %v", users, err)
+	}
+}
+
+// TestCredentialsOfEtcd switches users on as docker-compose.yml does, with the files of
+// seafront credentials.
+func TestCredentialsOfEtcd(t *testing.T) {
+	dir := t.TempDir()
+	say(t, "credentials", "--dir", dir)
+	file := func(part, name string) string { return filepath.Join(dir, part, name) }
+	m := etcdtest.Start(t, func(c *embedded.Config) {
+		c.TLS = &embedded.TLS{Cert: file("etcd-1", "cert.pem"), Key: file("etcd-1", "key.pem"), ClientCA: file("etcd-1", "ca.pem")}
+	})
+	as := func(part, prefix string) []string {
+		return []string{"--etcd-endpoints", m.Endpoint(), "--etcd-ca", file(part, "ca.pem"), "--etcd-cert", file(part, prefix+"cert.pem"), "--etcd-key", file(part, prefix+"key.pem")}
+	}
+	enable := []string{"etcd-roles", "--edge", "edge-1,edge-2,edge-3", "--enable"}
+	for want, args := range map[string][]string{
+		"needs --etcd-cert": {"--etcd-endpoints", m.Endpoint()}, `is "config"`: as("config", ""), "no such file": as("nobody", ""),
+	} {
+		if err := run(t.Context(), append(enable[:4:4], args...), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("enabled with %v: %v, want %s", args, err, want)
+		}
+	}
+	for range 2 {
+		say(t, append(enable[:4:4], as("root", "")...)...)
+	}
+	for _, tt := range []struct {
+		part, prefix, key string
+		may               bool
+	}{
+		{"etcd-1", "health-", "health", true},
+		{"etcd-1", "health-", keys.Epoch, false},
+		{"etcd-1", "", keys.Epoch, false},
+		{"edge-1", "", keys.Epoch, true},
+		{"edge-1", "", keys.EdgeStatus("edge-2"), false},
+		{"operator", "", keys.Epoch, false},
+	} {
+		c, err := etcd.Credentials{EtcdCA: file(tt.part, "ca.pem"), EtcdCert: file(tt.part, tt.prefix+"cert.pem"), EtcdKey: file(tt.part, tt.prefix+"key.pem")}.Dial([]string{m.Endpoint()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Get(t.Context(), tt.key); (err == nil) != tt.may {
+			t.Errorf("%s%s reads %s: %v", tt.prefix, tt.part, tt.key, err)
+		}
+		_ = c.Close()
 	}
 }

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 
@@ -20,11 +22,19 @@ type store struct {
 type rolesCommand struct {
 	store
 	Edges  []string `help:"Ids of edges that get users: their common names, or the names that they log in with, are edge- and the id." name:"edge" placeholder:"ID"`
+	Enable bool     `help:"Then have etcd demand users of everybody. Needs --etcd-cert with the common name root, who may do everything from then on."`
 	DryRun bool     `help:"Say what would be done and do nothing."`
 }
 
+// healthUser is who asks members for their health. The key that etcdctl reads for it,
+// which nobody writes, has the same name.
+const healthUser = "health"
+
 // Run is called by the parser.
 func (c *rolesCommand) Run(ctx context.Context, out io.Writer) error {
+	if err := c.rootEnables(); err != nil {
+		return err
+	}
 	client, err := c.Dial(c.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
@@ -59,6 +69,37 @@ func (c *rolesCommand) Run(ctx context.Context, out io.Writer) error {
 		if err := etcd.SetRole(ctx, client, r.name, grants); err != nil {
 			return etcd.Explain(err)
 		}
+	}
+	_, _ = fmt.Fprintf(out, "role and user %s, for etcdctl endpoint health\n  reads  %[1]s\n", healthUser)
+	if !c.DryRun {
+		if err := etcd.SetRole(ctx, client, healthUser, []etcd.Grant{{From: healthUser}}); err != nil {
+			return etcd.Explain(err)
+		}
+	}
+	if !c.Enable {
+		return nil
+	}
+	_, _ = fmt.Fprintln(out, "etcd demands users")
+	if c.DryRun {
+		return nil
+	}
+	return etcd.Explain(etcd.DemandUsers(ctx, client))
+}
+
+// rootEnables keeps others from locking themselves out.
+func (c *rolesCommand) rootEnables() error {
+	if !c.Enable {
+		return nil
+	}
+	if c.EtcdCert == "" {
+		return errors.New("--enable needs --etcd-cert with the common name root")
+	}
+	pair, err := tls.LoadX509KeyPair(c.EtcdCert, c.EtcdKey)
+	if err != nil {
+		return fmt.Errorf("--etcd-cert, --etcd-key: %w", err)
+	}
+	if name := pair.Leaf.Subject.CommonName; name != "root" {
+		return fmt.Errorf("--enable needs --etcd-cert with the common name root, that of %s is %q", c.EtcdCert, name)
 	}
 	return nil
 }

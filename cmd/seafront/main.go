@@ -35,6 +35,7 @@ type commands struct {
 	Restore     restoreCommand     `cmd:"" help:"Make the data directory of seafront up from a backup, as a new data set."`
 	NewEpoch    newEpochCommand    `cmd:"" help:"Give the data set a new name, after a cluster was restored: every edge and server starts over."`
 	EtcdRoles   rolesCommand       `cmd:"" help:"Make the users of etcd that config, origin-registry and edges need, with no more rights than they need."`
+	Credentials credentialsCommand `cmd:"" help:"Make the certificates and tokens of a trial cluster, or renew its certificates."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/program"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
@@ -41,7 +40,7 @@ func (c *newKeyCommand) Run(out io.Writer) error {
 }
 
 type rotateCommand struct {
-	EtcdEndpoints []string `help:"Addresses of etcd, host:port or URL." default:"127.0.0.1:7420" env:"SEAFRONT_ETCD_ENDPOINTS"`
+	store
 	program.ClusterKeys
 }
 
@@ -54,7 +53,7 @@ func (c *rotateCommand) Run(ctx context.Context, out io.Writer) error {
 	if keyring == nil {
 		return secret.ErrNoKey
 	}
-	store, err := etcd.Dial(c.EtcdEndpoints)
+	store, err := c.Dial(c.EtcdEndpoints)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}

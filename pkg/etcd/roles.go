@@ -55,3 +55,20 @@ func SetRole(ctx context.Context, auth clientv3.Auth, name string, grants []Gran
 	}
 	return nil
 }
+
+// DemandUsers makes the user root, who may do everything, has no password and so is
+// known by a certificate, and has etcd ask everybody from then on who they are. It
+// can be repeated, by root.
+func DemandUsers(ctx context.Context, auth clientv3.Auth) error {
+	const root = "root"
+	if _, err := auth.UserAddWithOptions(ctx, root, "", &clientv3.UserAddOptions{NoPassword: true}); err != nil && !errors.Is(err, rpctypes.ErrUserAlreadyExist) {
+		return fmt.Errorf("make user root: %w", err)
+	}
+	if _, err := auth.UserGrantRole(ctx, root, root); err != nil {
+		return fmt.Errorf("give role root to user root: %w", err)
+	}
+	if _, err := auth.AuthEnable(ctx); err != nil {
+		return fmt.Errorf("demand users: %w", err)
+	}
+	return nil
+}

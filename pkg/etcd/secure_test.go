@@ -116,10 +116,10 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// enableAuth makes root and switches users on.
+// enableAuth makes root, who has a password, and switches users on.
 func enableAuth(t *testing.T, root *clientv3.Client, password string) {
 	t.Helper()
-	if _, err := root.UserAddWithOptions(t.Context(), "root", password, &clientv3.UserAddOptions{NoPassword: password == ""}); err != nil {
+	if _, err := root.UserAdd(t.Context(), "root", password); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := root.UserGrantRole(t.Context(), "root", "root"); err != nil {
@@ -155,7 +155,11 @@ func TestRights(t *testing.T) {
 			}
 		}
 	}
-	enableAuth(t, root, "")
+	for range 2 {
+		if err := etcd.DemandUsers(t.Context(), root); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var (
 		distribution = keys.Resource(keys.Distributions, "E1")
 		origin       = keys.Resource(keys.Origins, "o")

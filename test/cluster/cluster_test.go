@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/seafront-cdn/seafront/pkg/rpc"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	"github.com/seafront-cdn/seafront/test/internal/control"
@@ -53,7 +54,7 @@ func (c *cluster) step(t *testing.T, what string, do func(t *testing.T)) {
 
 func (c *cluster) config(t *testing.T, service string) *control.Client {
 	t.Helper()
-	return control.Dial(t, c.address(t, service, "7400"))
+	return control.DialWith(t, c.address(t, service, "7400"), rpc.ClientConfig{TLS: c.tls(t), Token: c.token(t, "admin")})
 }
 
 // TestCluster breaks one part after the other, and shows after each that a change
@@ -63,13 +64,15 @@ func TestCluster(t *testing.T) {
 	c.step(t, "start everything", c.start)
 	c.step(t, "create through config-1, read through config-2", c.create)
 	c.step(t, "a miss, then a hit, from each edge", func(t *testing.T) { c.obey(t, "/tides.html", "Miss", "Hit") })
-	c.step(t, "change a behavior; every edge obeys", func(t *testing.T) { c.change(t, "config-1", "/news/*", "/news/") })
+	c.step(t, "change a behavior; every edge obeys", func(t *testing.T) { c.change(t, "config-1", "/news/", "/news/") })
 
 	c.step(t, "an invalidation, acknowledged by three edges", c.invalidate)
+	c.step(t, "strangers are refused", c.strangers)
+	c.step(t, "users of etcd do no more than they may", c.etcdUsers)
 	c.step(t, "two clients race for an alias through two replicas", c.race)
 	c.step(t, "kill config-1 in mid-load; no acknowledged write is lost", c.crash)
 	c.step(t, "replace etcd-3 by a new member", c.replace)
-	c.step(t, "change a behavior with the new member", func(t *testing.T) { c.change(t, "config-2", "/", "/") })
+	c.step(t, "change a behavior with the new member", func(t *testing.T) { c.change(t, "config-2", "/news/*", "/news/index.html") })
 
 	c.step(t, "kill etcd-1", func(t *testing.T) { c.run(t, "kill", "etcd-1") })
 	c.step(t, "change a behavior with two members of etcd", func(t *testing.T) { c.change(t, "config-1", "/about*", "/about.html") })
@@ -95,6 +98,16 @@ func (c *cluster) start(t *testing.T) {
 	c.run(t, "up", "--detach", "--no-build")
 	c.awaitControl(t)
 	c.awaitEdges(t)
+	program.Await(t, "etcd demands users", startTimeout, func(context.Context) error {
+		out, err := c.etcdctlAs(c.file("root"), "auth", "status")
+		if err == nil && !strings.Contains(out, "Authentication Status: true") {
+			err = errors.New("nobody has made them")
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 }
 
 // awaitControl waits until both replicas of both services answer.

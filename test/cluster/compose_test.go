@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,7 +11,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/seafront-cdn/seafront/test/internal/program"
 )
@@ -38,9 +39,9 @@ func TestComposeV2TakesTheFile(t *testing.T) {
 	}
 	want := []string{
 		"config-1", "config-2", "edge-1", "edge-2", "edge-3", "etcd-1", "etcd-2", "etcd-3",
-		"origin-registry-1", "origin-registry-2", "sample",
+		"etcd-users", "origin-registry-1", "origin-registry-2", "sample",
 	}
-	if diff := cmp.Diff(want, slices.Sorted(slices.Values(p.ServiceNames()))); diff != "" {
+	if diff := gocmp.Diff(want, slices.Sorted(slices.Values(p.ServiceNames()))); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
 	}
 	pops := map[string]bool{}
@@ -48,7 +49,7 @@ func TestComposeV2TakesTheFile(t *testing.T) {
 		if s.Build == nil {
 			t.Errorf("%s: its image would have to be pulled", name)
 		}
-		if s.HealthCheck == nil {
+		if s.HealthCheck == nil && name != "etcd-users" { // which ends
 			t.Errorf("%s: no health check", name)
 		}
 		if len(s.DependsOn) != 0 {
@@ -79,9 +80,16 @@ func TestEtcdSettings(t *testing.T) {
 		"ETCD_MAX_TXN_OPS": "1024", "ETCD_MAX_REQUEST_BYTES": "1572864", "ETCD_QUOTA_BACKEND_BYTES": "8589934592",
 		"ETCD_AUTO_COMPACTION_MODE": "periodic", "ETCD_AUTO_COMPACTION_RETENTION": "15m",
 	}
+	for name, file := range map[string]string{
+		"CERT_FILE": "cert.pem", "KEY_FILE": "key.pem", "TRUSTED_CA_FILE": "ca.pem",
+		"PEER_CERT_FILE": "peer-cert.pem", "PEER_KEY_FILE": "peer-key.pem", "PEER_TRUSTED_CA_FILE": "peer-ca.pem",
+	} {
+		want["ETCD_"+name] = "/credentials/" + file
+	}
+	want["ETCD_CLIENT_CERT_AUTH"], want["ETCD_PEER_CLIENT_CERT_AUTH"] = "true", "true"
 	members := 0
 	for name, s := range load(t, ".env").Services {
-		if !strings.HasPrefix(name, "etcd-") {
+		if s.Environment["ETCD_NAME"] == nil {
 			continue
 		}
 		members++
@@ -93,6 +101,27 @@ func TestEtcdSettings(t *testing.T) {
 	}
 	if members != 3 {
 		t.Errorf("C8.100: %d members", members)
+	}
+}
+
+// TestNothingIsInsecure holds that each part sees its own credentials and no others.
+func TestNothingIsInsecure(t *testing.T) {
+	directories := map[string]string{"config-1": "config", "config-2": "config", "origin-registry-1": "origin-registry", "origin-registry-2": "origin-registry", "etcd-users": "root"}
+	for name, s := range load(t, ".env").Services {
+		if _, ok := s.Environment["SEAFRONT_INSECURE"]; ok {
+			t.Errorf("%s: SEAFRONT_INSECURE", name)
+		}
+		for k, v := range s.Environment {
+			if v != nil && strings.HasPrefix(*v, "http://") && strings.HasSuffix(k, "_URLS") && k != "ETCD_LISTEN_METRICS_URLS" {
+				t.Errorf("%s: %s is %s", name, k, *v)
+			}
+		}
+		want := cmp.Or(directories[name], name)
+		for _, v := range s.Volumes {
+			if v.Target == "/credentials" && (filepath.Base(v.Source) != want || !v.ReadOnly) {
+				t.Errorf("%s mounts %s, read only: %v", name, v.Source, v.ReadOnly)
+			}
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ type compose struct {
 	project string
 	command []string
 	env     []string
+	// credentials is the directory of what seafront credentials has made; foreign that
+	// of another cluster.
+	credentials, foreign string
 }
 
 // open prepares the project and removes what an earlier run has left. It fails the
@@ -45,7 +49,10 @@ func open(t *testing.T) *compose {
 			c.env = append(c.env, e)
 		}
 	}
-	c.env = append(c.env, "COMPOSE_PROJECT_NAME="+c.project, "SEAFRONT_SAMPLE_PORT=0")
+	// The engine mounts them: the checkout is one that it sees.
+	made := filepath.Join(program.Root(), ".build", "test-cluster")
+	c.credentials, c.foreign = filepath.Join(made, "own"), filepath.Join(made, "foreign")
+	c.env = append(c.env, "COMPOSE_PROJECT_NAME="+c.project, "SEAFRONT_SAMPLE_PORT=0", "SEAFRONT_CREDENTIALS="+c.credentials)
 	for _, name := range []string{"CONFIG_1", "CONFIG_2", "REGISTRY_1", "REGISTRY_2"} {
 		c.env = append(c.env, "SEAFRONT_"+name+"_PORT=0")
 	}
@@ -55,6 +62,7 @@ func open(t *testing.T) *compose {
 		}
 	}
 	c.down(t)
+	c.makeCredentials(t, made)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("containers:\n%s", c.output("ps"))
@@ -64,6 +72,26 @@ func open(t *testing.T) *compose {
 		c.verifyGone(t)
 	})
 	return c
+}
+
+// makeCredentials makes new ones, good for as long as a test can take.
+func (c *compose) makeCredentials(t *testing.T, made string) {
+	t.Helper()
+	if err := os.RemoveAll(made); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(made); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, dir := range []string{c.credentials, c.foreign} {
+		cmd := exec.Command(program.Product(t, "seafront"), "credentials", "--dir", dir, "--valid", "1h")
+		cmd.Env = []string{}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("seafront credentials: %v\n%s", err, out)
+		}
+	}
 }
 
 // run runs a command of docker-compose.

@@ -65,8 +65,12 @@ func (c *cluster) crash(t *testing.T) {
 	var kept []acknowledged
 	killed := make(chan struct{})
 	var all sync.WaitGroup
-	for i := range writers {
-		api := c.config(t, []string{"config-1", "config-2"}[i%2])
+	// All connect before the first one writes: the kill comes with their writes.
+	apis := make([]*control.Client, writers)
+	for i := range apis {
+		apis[i] = c.config(t, []string{"config-1", "config-2"}[i%2])
+	}
+	for i, api := range apis {
 		all.Go(func() {
 			for n := range after {
 				if i%2 == 0 && n == before {
@@ -171,11 +175,12 @@ func (c *cluster) invalidate(t *testing.T) {
 }
 
 // peer is the address of a member for other members.
-func (c *cluster) peer(member string) string { return "http://" + member + ":2380" }
+func (c *cluster) peer(member string) string { return "https://" + member + ":2380" }
 
+// etcdctl runs as root.
 func (c *cluster) etcdctl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := c.exec(append([]string{"exec", "-T", "etcd-1", "/usr/local/bin/etcdctl"}, args...)...)
+	out, err := c.etcdctlAs(c.file("root"), args...)
 	if err != nil {
 		t.Fatalf("etcdctl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -51,7 +51,7 @@ type Client struct {
 // ends; it comes back by itself after the server was away.
 func Dial(t testing.TB, target string) *Client {
 	t.Helper()
-	return dial(t, target, rpc.ClientConfig{})
+	return DialWith(t, target, rpc.ClientConfig{})
 }
 
 // DialAs is Dial with the token in a file.
@@ -61,10 +61,11 @@ func DialAs(t testing.TB, target, tokenFile string) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dial(t, target, rpc.ClientConfig{Token: func() string { return strings.TrimSpace(string(token)) }})
+	return DialWith(t, target, rpc.ClientConfig{Token: func() string { return strings.TrimSpace(string(token)) }})
 }
 
-func dial(t testing.TB, target string, cfg rpc.ClientConfig) *Client {
+// DialWith is Dial with TLS or a token.
+func DialWith(t testing.TB, target string, cfg rpc.ClientConfig) *Client {
 	t.Helper()
 	conn, err := rpc.Dial(target, cfg)
 	if err != nil {
