@@ -32,11 +32,33 @@ func (s *Service) CreateOrigin(ctx context.Context, req *originv1.CreateOriginRe
 	id := req.GetOriginId()
 	bad := rules.CheckOriginID(id)
 	o, more := prepare(req.GetOrigin())
-	if err := invalid(append(bad, more...)); err != nil {
+	bad = append(bad, more...)
+	if err := invalid(append(bad, badRequestID(req)...)); err != nil {
 		return nil, err
 	}
-	if err := s.withinQuota(ctx); err != nil {
+	var made *originv1.Origin
+	err := records.Retry(ctx, func() (again bool, err error) {
+		made, again, err = s.create(ctx, id, proto.CloneOf(o), req)
+		return again, err
+	})
+	if err != nil {
 		return nil, err
+	}
+	return &originv1.CreateOriginResponse{Origin: made, Warnings: warnings(o)}, nil
+}
+
+// create is one attempt to write o, which is valid.
+func (s *Service) create(ctx context.Context, id string, o *originv1.Origin, req *originv1.CreateOriginRequest) (made *originv1.Origin, again bool, err error) {
+	request, done, err := s.recall(ctx, req)
+	if err != nil {
+		return nil, false, err
+	}
+	if done != "" {
+		made, err = s.done(ctx, done)
+		return made, false, err
+	}
+	if err := s.withinQuota(ctx); err != nil {
+		return nil, false, err
 	}
 	now := timestamppb.New(time.Now())
 	o.Uid, o.CreateTime, o.UpdateTime = uuid.NewString(), now, now
@@ -44,19 +66,28 @@ func (s *Service) CreateOrigin(ctx context.Context, req *originv1.CreateOriginRe
 	tx := etcd.NewTx(s.kv)
 	tx.Absent(condRecord, key) // the key is the name: it is unique (C8.27)
 	if err := records.Seal(s.secrets, rec, key, o, nil); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := records.Put(tx, key, rec, o); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	v, err := records.Commit(ctx, s.kv, tx, key, rec)
-	if _, taken := errors.AsType[*etcd.Conflict](err); taken {
-		return nil, alreadyExists(id)
+	if err := request.Remember(tx, keys.Origins.Name(id)); err != nil {
+		return nil, false, err
 	}
+	v, err := s.send(ctx, tx, req, func() (records.Version, error) { return records.Commit(ctx, s.kv, tx, key, rec) })
 	if err != nil {
-		return nil, err
+		if s.repeated(err) {
+			return nil, true, moving(id, err)
+		}
+		if _, taken := errors.AsType[*etcd.Conflict](err); taken {
+			return nil, false, alreadyExists(id)
+		}
+		return nil, false, err
 	}
-	return &originv1.CreateOriginResponse{Origin: present(id, v, o), Warnings: warnings(o)}, nil
+	if req.GetValidateOnly() {
+		return preview(o, false, id), false, nil
+	}
+	return present(id, v, o), false, nil
 }
 
 // prepare makes what would be stored of an origin that a client sent, and says what

@@ -55,6 +55,13 @@ func notFound(id string) *apierr.Error {
 	return about(id, apierr.New(apierr.NotFound, ReasonNotFound, "origin %q does not exist", id))
 }
 
+// moving is for a write that another one got in the way of, again and again.
+func moving(id string, cause error) *apierr.Error {
+	e := about(id, apierr.New(apierr.Unavailable, apierr.ReasonServiceUnavailable, "origin %q is being changed at the same time; try again", id))
+	e.Cause = cause
+	return e
+}
+
 func alreadyExists(id string) *apierr.Error {
 	return about(id, apierr.New(apierr.AlreadyExists, ReasonAlreadyExists, "origin %q exists already", id).At("origin_id"))
 }

@@ -140,7 +140,7 @@ func TestErrorBodies(t *testing.T) {
 		{"delete: impossible etag", func(ctx context.Context) error { return r.delete(ctx, "web", "etag") }},
 		{"delete: stale etag", func(ctx context.Context) error { return r.delete(ctx, "web", keys.ETag(1)) }},
 		{"delete: in use (C1.68)", func(ctx context.Context) error { return r.delete(ctx, "held", "") }},
-		{"delete: not built", func(ctx context.Context) error {
+		{"delete: request id", func(ctx context.Context) error {
 			_, err := r.DeleteOrigin(ctx, &originv1.DeleteOriginRequest{Name: "origins/web", AllowMissing: true, ValidateOnly: true, RequestId: "1"})
 			return err
 		}},

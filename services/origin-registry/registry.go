@@ -57,18 +57,21 @@ type Service struct {
 	secrets  *secret.Keyring
 	quota    int64
 	count    *records.Counter
+	requests *records.Requests
 	controls *accesscontrol.Server
 }
 
 // New makes a registry. It starts nothing.
 func New(c Config) *Service {
+	requests := records.NewRequests(c.Etcd)
 	return &Service{
 		kv:       c.Etcd,
+		requests: requests,
 		log:      cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
 		secrets:  c.Secrets,
 		quota:    cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
 		count:    records.NewCounter(c.Etcd, keys.Origins.Prefix()),
-		controls: accesscontrol.New(c.Etcd, records.NewRequests(c.Etcd), cmp.Or(c.MaxAccessControls, DefaultMaxAccessControls)),
+		controls: accesscontrol.New(c.Etcd, requests, cmp.Or(c.MaxAccessControls, DefaultMaxAccessControls)),
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *Service) UpdateOrigin(ctx context.Context, req *originv1.UpdateOriginRe
 		return nil, err
 	}
 	id, bad := updatedID(req)
-	if err := invalid(bad); err != nil {
+	if err := invalid(append(bad, badRequestID(req)...)); err != nil {
 		return nil, err
 	}
 	var updated *originv1.Origin
@@ -52,6 +52,14 @@ func updatedID(req *originv1.UpdateOriginRequest) (string, []rules.Violation) {
 // update is one attempt. again says that what it read moved on before it could
 // write, and that the client named no version of it (C3.12, C8.64).
 func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOriginRequest) (o *originv1.Origin, again bool, err error) {
+	request, done, err := s.recall(ctx, req)
+	if err != nil {
+		return nil, false, err
+	}
+	if done != "" {
+		o, err = s.done(ctx, done)
+		return o, false, err
+	}
 	given := etagAt{"origin.etag", req.GetOrigin().GetEtag()}
 	stored, seen, sealed, err := s.current(ctx, id, given)
 	if err != nil {
@@ -81,12 +89,21 @@ func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOri
 	if err := records.Put(tx, key, rec, o); err != nil {
 		return nil, false, err
 	}
-	v, err := records.Commit(ctx, s.kv, tx, key, rec)
+	if err := request.Remember(tx, keys.Origins.Name(id)); err != nil {
+		return nil, false, err
+	}
+	v, err := s.send(ctx, tx, req, func() (records.Version, error) { return records.Commit(ctx, s.kv, tx, key, rec) })
+	if s.repeated(err) {
+		return nil, true, moving(id, err)
+	}
 	if conflict, ok := errors.AsType[*etcd.Conflict](err); ok {
 		return nil, s.mayRetry(ctx, conflict, id, seen, given), s.moved(ctx, conflict, id, given)
 	}
 	if err != nil {
 		return nil, false, err
+	}
+	if req.GetValidateOnly() {
+		return preview(o, true, id), false, nil
 	}
 	return present(id, v, o), false, nil
 }

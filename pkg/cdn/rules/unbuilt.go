@@ -68,12 +68,5 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.origin.v1.HttpEndpoint.client_certificate",
 		"seafront.origin.v1.Origin.access_control",
 		"seafront.origin.v1.Origin.shield",
-		"seafront.origin.v1.CreateOriginRequest.request_id",
-		"seafront.origin.v1.CreateOriginRequest.validate_only",
-		"seafront.origin.v1.UpdateOriginRequest.request_id",
-		"seafront.origin.v1.UpdateOriginRequest.validate_only",
-		"seafront.origin.v1.DeleteOriginRequest.request_id",
-		"seafront.origin.v1.DeleteOriginRequest.validate_only",
-		"seafront.origin.v1.DeleteOriginRequest.allow_missing",
 	}
 }

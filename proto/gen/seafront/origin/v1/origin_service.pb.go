@@ -235,11 +235,12 @@ type CreateOriginRequest struct {
 	OriginId string `protobuf:"bytes,1,opt,name=origin_id,json=originId,proto3" json:"origin_id,omitempty"`
 	// The origin. Required.
 	Origin *Origin `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the origin as it then
+	// is; another request with it fails with REQUEST_ID_REUSED. Default none.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Checks without writing. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Checks everything that a write would, and writes nothing. The answer has no
+	// etag, and on create no name; request_id is not used up. Default false.
 	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -367,11 +368,12 @@ type UpdateOriginRequest struct {
 	// Which fields to replace, for example endpoint or read_timeout. Absent:
 	// every field that is populated in origin. "*": all of them.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the origin as it then
+	// is; another request with it fails with REQUEST_ID_REUSED. Default none.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Checks without writing. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Checks everything that a write would, and writes nothing. The answer has no
+	// etag, and on create no name; request_id is not used up. Default false.
 	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -498,14 +500,13 @@ type DeleteOriginRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The etag that the caller has seen. Optional; when given it must be current.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Idempotency key, a UUID. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Idempotency key, a UUID of 36 characters. The same request with the same key
+	// has its effect once within 24 hours and is answered with the origin as it then
+	// is; another request with it fails with REQUEST_ID_REUSED. Default none.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Checks without deleting. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// Checks everything that a deletion would, and deletes nothing. Default false.
 	ValidateOnly bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// Succeeds when the origin does not exist. Not offered yet: setting it fails
-	// with UNSUPPORTED_OPERATION.
+	// Succeeds when the origin does not exist. Default false.
 	AllowMissing  bool `protobuf:"varint,5,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
