@@ -16,6 +16,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/seafront-cdn/seafront/pkg/etcd"
@@ -73,6 +74,7 @@ type world struct {
 	db       *clientv3.Client
 	api      *control.Client
 	names    []string // of distributions
+	policies []string // names of cache policies
 	rows     []string
 }
 
@@ -98,14 +100,21 @@ func start(t *testing.T, size int) *world {
 	})
 	config := program.Start(t, program.Spec{
 		Name: "config", Path: program.Product(t, "config"),
-		Env: append(quiet, "SEAFRONT_ORIGIN_REGISTRY="+registryAddress, "SEAFRONT_LISTEN="+configAddress, "SEAFRONT_METRICS_LISTEN="+configPages),
+		Env: append(quiet, fmt.Sprint("SEAFRONT_MAX_CACHE_POLICIES=", w.shared()), "SEAFRONT_ORIGIN_REGISTRY="+registryAddress, "SEAFRONT_LISTEN="+configAddress, "SEAFRONT_METRICS_LISTEN="+configPages),
 	})
 	registry.Ready(t, "http://"+registryPages+"/readyz", startTimeout)
 	config.Ready(t, "http://"+configPages+"/readyz", startTimeout)
 	w.api = control.Dial(t, configAddress)
 	w.api.Origins = control.Dial(t, registryAddress).Origins
-	for i := range w.origins() {
+	for i := range w.shared() {
 		w.api.CreateOrigin(t, origin(i), &originv1.Origin{Endpoint: control.Server("origin.example.net", 8080)})
+		p, err := w.api.Policies.CreateCachePolicy(t.Context(), &configv1.CreateCachePolicyRequest{CachePolicy: &configv1.CachePolicy{
+			DisplayName: fmt.Sprint("scale-", i), MinTtl: durationpb.New(time.Second),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.policies = append(w.policies, p.GetCachePolicy().GetName())
 	}
 	return w
 }
@@ -127,7 +136,9 @@ func startStore(t *testing.T) string {
 	return strings.TrimPrefix(client, "http://")
 }
 
-func (w *world) origins() int { return max(1, w.size/100) }
+// shared is how many origins there are, and how many cache policies, each for a
+// hundred distributions.
+func (w *world) shared() int { return max(1, w.size/100) }
 
 func origin(i int) string { return "o" + strconv.Itoa(i) }
 
@@ -163,11 +174,12 @@ func (w *world) measure(t *testing.T, what string, n int, call func(ctx context.
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (w *world) create(ctx context.Context, i int) error {
-	site := control.Site(&configv1.Origin{Id: "site", Source: &configv1.Origin_OriginRef{OriginRef: "origins/" + origin(i%w.origins())}})
+	site := control.Site(&configv1.Origin{Id: "site", Source: &configv1.Origin_OriginRef{OriginRef: "origins/" + origin(i%w.shared())}})
 	site.Aliases = []string{fmt.Sprintf("www.site-%d.test", i), fmt.Sprintf("*.wild-%d.test", i)}
 	for _, pattern := range []string{"/images/*", "*.css", "/api/*"} {
 		site.CacheBehaviors = append(site.CacheBehaviors, control.Behavior(pattern, "site", control.CachingDisabled))
 	}
+	site.DefaultCacheBehavior.Caching = &configv1.CacheBehavior_CachePolicy{CachePolicy: w.policies[i%w.shared()]}
 	res, err := w.api.Distributions.CreateDistribution(ctx, &configv1.CreateDistributionRequest{
 		Distribution: &configv1.Distribution{CallerReference: fmt.Sprint("scale-", i), Config: site},
 	})
