@@ -5,6 +5,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"sync"
 )
 
 // errStopping is the cause of contexts that end because the server does.
@@ -45,4 +46,22 @@ func Stopping(ctx context.Context) <-chan struct{} {
 		return d.streams.Done()
 	}
 	return nil
+}
+
+// UntilStopping is ctx, ended with cause when the server that handles its call begins
+// to shut down. release gives it up.
+func UntilStopping(ctx context.Context, cause error) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-Stopping(ctx):
+			cancel(cause)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		watching.Wait()
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/canonical"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
 
@@ -142,35 +143,7 @@ func InvalidationWarnings(inv *configv1.Invalidation) []string {
 // objects, with their queries, are compared (D25.3, D25.8): letters, digits and -._~
 // are not percent-encoded, unsafe and other characters than ASCII are, and escapes
 // have upper-case digits. It takes any bytes, and leaves what is canonical as it is.
-func CanonicalPath(raw string) string {
-	if isCanonical(raw) {
-		return raw
-	}
-	const hex = "0123456789ABCDEF"
-	out := make([]byte, 0, len(raw)+16)
-	for i := 0; i < len(raw); i++ {
-		c, escaped := raw[i], false
-		if isEscape(raw[i:]) {
-			c, escaped = unhex(raw[i+1])<<4|unhex(raw[i+2]), true
-			i += 2
-		}
-		if escaped && !unreserved(c) || unsafe(c) {
-			out = append(out, '%', hex[c>>4], hex[c&15])
-			continue
-		}
-		out = append(out, c)
-	}
-	return string(out)
-}
-
-func isCanonical(s string) bool {
-	for i := range len(s) {
-		if s[i] == '%' || unsafe(s[i]) {
-			return false
-		}
-	}
-	return true
-}
+func CanonicalPath(raw string) string { return string(canonical.Append(nil, raw)) }
 
 // isEscape says whether s begins with a percent-encoded byte.
 func isEscape(s string) bool {
@@ -179,23 +152,9 @@ func isEscape(s string) bool {
 
 func isHex(c byte) bool { return strings.IndexByte(digits+"abcdefABCDEF", c) >= 0 }
 
-// unhex is the value of a hexadecimal digit.
-func unhex(c byte) byte {
-	switch {
-	case c <= '9':
-		return c - '0'
-	case c <= 'F':
-		return c - 'A' + 10
-	default:
-		return c - 'a' + 10
-	}
-}
-
 // unsafe are the bytes that stand in no URL as they are (RFC 1738 §2.2), but for the
 // tilde, which all URLs of today have (D25.8). A percent sign is one unless it begins
 // an escape.
 func unsafe(c byte) bool {
 	return c <= ' ' || c >= 0x7f || strings.IndexByte("<>\"#%{}|\\^[]`", c) >= 0
 }
-
-func unreserved(c byte) bool { return strings.IndexByte(lower+upper+digits+"-._~", c) >= 0 }

@@ -5,7 +5,6 @@ package distribution
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -63,7 +62,7 @@ func (s *Server) WaitDistribution(ctx context.Context, req *configv1.WaitDistrib
 // await returns when the distribution is deployed or ctx ends, and with an error when
 // it is deleted or this server is going down.
 func (s *Server) await(ctx context.Context, st *stored, want int64) error {
-	ctx, release := untilStopping(ctx)
+	ctx, release := rpc.UntilStopping(ctx, behind("the server is going down; wait again"))
 	defer release()
 	if s.index.Reach(ctx, st.version.ModRevision) {
 		q := deployment.Question{ID: st.id, Revision: st.version.ModRevision, Want: want}
@@ -75,24 +74,6 @@ func (s *Server) await(ctx context.Context, st *stored, want int64) error {
 		return stopping
 	}
 	return nil
-}
-
-// untilStopping is ctx, ended with an error for the caller as its cause when this
-// server begins to shut down.
-func untilStopping(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-rpc.Stopping(ctx):
-			cancel(behind("the server is going down; wait again"))
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() {
-		cancel(nil)
-		watching.Wait()
-	}
 }
 
 func waitTime(d *durationpb.Duration) (time.Duration, []rules.Violation) {

@@ -5,7 +5,6 @@ package invalidation
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -43,7 +42,7 @@ func (s *Server) WaitInvalidation(ctx context.Context, req *configv1.WaitInvalid
 	}
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	waiting, release := untilStopping(waiting)
+	waiting, release := rpc.UntilStopping(waiting, behind("the server is going down; wait again"))
 	defer release()
 	for {
 		st, err := s.read(ctx, id)
@@ -74,24 +73,6 @@ func (s *Server) await(ctx context.Context, st *stored) {
 		if !v.InProgress || v.Next(ctx) != nil {
 			return
 		}
-	}
-}
-
-// untilStopping is ctx, ended with an error for the caller as its cause when this
-// server begins to shut down.
-func untilStopping(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-rpc.Stopping(ctx):
-			cancel(behind("the server is going down; wait again"))
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() {
-		cancel(nil)
-		watching.Wait()
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/canonical"
 )
 
 // Bounds of a Table.
@@ -134,9 +135,9 @@ func (d *distribution) match(path, query string) mark {
 		return m
 	}
 	var room [512]byte
-	subject := appendCanonical(room[:0], path)
+	subject := canonical.Append(room[:0], path)
 	if query != "" { // D25.4, D25.5
-		subject = appendCanonical(append(subject, '?'), query)
+		subject = canonical.Append(append(subject, '?'), query)
 	}
 	m = newer(m, d.exact[string(subject)])
 	return newer(m, d.prefixes.newest(subject))
