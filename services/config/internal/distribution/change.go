@@ -13,6 +13,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -214,7 +215,7 @@ func (s *Server) refused(ctx context.Context, prefix string, c *etcd.Conflict, f
 		if now.version.WriteID == old.version.WriteID {
 			return true, moving(c) // only its secrets have got another cluster key
 		}
-		return false, stale(field, now)
+		return false, collection.Stale(field, keys.Distributions.Name(now.id), now.version)
 	}
 	if err := taken(prefix, c, d); err != nil {
 		return false, err

@@ -16,6 +16,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -64,7 +65,7 @@ func (s *Server) checkReferences(ctx context.Context, prefix string, d *configv1
 	if missing := missing(prefix, d, deps); len(missing) > 0 {
 		return deps, failed(apierr.Precondition, missing)
 	}
-	return deps, badFields(prefix, rules.CheckJoined(d, deps.policies, deps.origins))
+	return deps, collection.BadFields(prefix, rules.CheckJoined(d, deps.policies, deps.origins))
 }
 
 func (s *Server) readPolicies(ctx context.Context, ids []string, deps *dependencies) error {
@@ -144,7 +145,7 @@ func compile(prefix, id string, d *configv1.Distribution) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*snapshot.Error](err); ok {
-		return badFields(prefix, []rules.Violation{{Field: "config", Reason: rules.ReasonInvalid, Description: "cannot be served: " + e.Message}})
+		return collection.BadFields(prefix, []rules.Violation{{Field: "config", Reason: rules.ReasonInvalid, Description: "cannot be served: " + e.Message}})
 	}
 	return internal(err)
 }

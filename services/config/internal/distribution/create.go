@@ -14,6 +14,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -21,7 +22,7 @@ import (
 
 // CreateDistribution checks and writes a new distribution (C8.47).
 func (s *Server) CreateDistribution(ctx context.Context, req *configv1.CreateDistributionRequest) (*configv1.CreateDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	if req.GetDistribution() == nil {
@@ -38,12 +39,12 @@ func (s *Server) CreateDistribution(ctx context.Context, req *configv1.CreateDis
 
 // CopyDistribution makes a staging distribution of another one (C3.56).
 func (s *Server) CopyDistribution(ctx context.Context, req *configv1.CopyDistributionRequest) (*configv1.CopyDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	id, vs := rules.ParseName("source", keys.Distributions, req.GetSource())
 	vs = append(vs, rules.CheckCallerReference("caller_reference", req.GetCallerReference())...)
-	if err := badFields("", append(vs, checkRequestID(req)...)); err != nil {
+	if err := collection.BadFields("", append(vs, checkRequestID(req)...)); err != nil {
 		return nil, err
 	}
 	out, err := s.run(ctx, "CopyDistribution", "", req, func(c call) (*outcome, bool, error) {
@@ -125,5 +126,5 @@ func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution, s
 
 // required is the error for a message that has to be there.
 func required(field string) error {
-	return badFields("", []rules.Violation{{Field: field, Reason: apierr.ReasonInvalid, Description: "is required"}})
+	return collection.BadFields("", []rules.Violation{{Field: field, Reason: apierr.ReasonInvalid, Description: "is required"}})
 }

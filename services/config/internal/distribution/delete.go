@@ -10,6 +10,8 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -19,7 +21,7 @@ import (
 // DeleteDistribution removes a distribution that is disabled and deployed as such
 // (C1.52, C8.50).
 func (s *Server) DeleteDistribution(ctx context.Context, req *configv1.DeleteDistributionRequest) (*configv1.DeleteDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	id, err := parseName("name", req.GetName(), checkRequestID(req)...)

@@ -9,11 +9,11 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
 )
 
@@ -27,23 +27,10 @@ const (
 	reasonNotDisabled        = "DISTRIBUTION_NOT_DISABLED"   // C2.223
 	reasonInUse              = "RESOURCE_IN_USE"             // C1.52
 	reasonTooMany            = "TOO_MANY_DISTRIBUTIONS"      // C2.298
-	reasonETagRequired       = "ETAG_REQUIRED"               // C2.334
-	reasonInvalidIfMatch     = "INVALID_IF_MATCH_VERSION"    // C2.181
-	reasonPreconditionFailed = "PRECONDITION_FAILED"         // C2.182
 )
 
 // fieldPrefix leads from a request to the fields of its distribution.
 const fieldPrefix = "distribution."
-
-// unsupported refuses every field that this release would have to ignore.
-func unsupported(req proto.Message) error {
-	return orNil(apierr.UnsupportedFields(prefixed("", rules.Unsupported(req))))
-}
-
-// badFields is one error for all violations, nil when there are none.
-func badFields(prefix string, vs []rules.Violation) error {
-	return orNil(apierr.BadFields(prefixed(prefix, vs)))
-}
 
 // orNil keeps a nil *Error from becoming an error that is not nil.
 func orNil(e *apierr.Error) error {
@@ -74,7 +61,7 @@ func failed(kind apierr.Kind, vs []apierr.Violation) *apierr.Error {
 // request by itself.
 func parseName(field, name string, bad ...rules.Violation) (string, error) {
 	id, vs := rules.ParseName(field, keys.Distributions, name)
-	return id, badFields("", append(vs, bad...))
+	return id, collection.BadFields("", append(vs, bad...))
 }
 
 // checkRequestID checks the form of an idempotency key.
@@ -93,31 +80,16 @@ func noSuchDistribution(id string) error {
 
 // checkETag compares the etag of a request with that of the record (C3.6, design §5).
 func checkETag(field, etag string, st *stored) error {
-	if etag == "" {
-		return apierr.New(apierr.Invalid, reasonETagRequired, "%s is required: the etag that the change is based on", field).At(field)
-	}
-	if _, ok := keys.ParseETag(etag); !ok {
-		return apierr.New(apierr.Invalid, reasonInvalidIfMatch, "%s is not an etag: E and 13 characters of A-Z2-7, without quotes", field).At(field)
-	}
-	if etag != st.version.ETag() {
-		return stale(field, st)
-	}
-	return nil
+	return collection.ETag(field, etag, keys.Distributions.Name(st.id), st.version, true)
 }
 
-// checkOptionalETag is checkETag where an absent etag stands for whatever is current.
+// checkOptionalETag is checkETag where an absent etag stands for whatever is current,
+// also for nothing.
 func checkOptionalETag(field, etag string, st *stored) error {
 	if etag == "" {
 		return nil
 	}
 	return checkETag(field, etag, st)
-}
-
-// stale is the error for an etag, at field, that is not current any more.
-func stale(field string, st *stored) error {
-	name := keys.Distributions.Name(st.id)
-	return apierr.New(apierr.Stale, reasonPreconditionFailed, "%s has been written since; its etag is %s: read it again and repeat the change", name, st.version.ETag()).
-		At(field).With("resource", name).With("etagCurrent", st.version.ETag())
 }
 
 func notDisabled(st *stored, format string, args ...any) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	"github.com/seafront-cdn/seafront/services/config/internal/query"
@@ -18,7 +19,7 @@ import (
 // by alias is one read; by reference it goes through those who hold it; any other looks
 // at every distribution, page by page.
 func (s *Server) ListDistributions(ctx context.Context, req *configv1.ListDistributionsRequest) (*configv1.ListDistributionsResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	size, vs := rules.PageSize(req.GetPageSize())

@@ -14,6 +14,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -24,12 +25,12 @@ import (
 // the one that has it (C3.49, C3.55, C8.54). With one owner no proof of control is asked
 // for, and the source may be enabled.
 func (s *Server) MoveAlias(ctx context.Context, req *configv1.MoveAliasRequest) (*configv1.MoveAliasResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	vs := checkAlias("alias", req.GetAlias(), s.limits.BaseDomain)
 	target, bad := rules.ParseName("target", keys.Distributions, req.GetTarget())
-	if err := badFields("", slices.Concat(vs, bad, checkRequestID(req))); err != nil {
+	if err := collection.BadFields("", slices.Concat(vs, bad, checkRequestID(req))); err != nil {
 		return nil, err
 	}
 	out, err := s.run(ctx, "MoveAlias", "", req, func(c call) (*outcome, bool, error) {
@@ -120,7 +121,7 @@ func (h holder) checkETag(req *configv1.MoveAliasRequest) error {
 	if req.GetSourceEtag() == "" || h.st != nil {
 		return checkOptionalETag("source_etag", req.GetSourceEtag(), h.st)
 	}
-	return apierr.New(apierr.Stale, reasonPreconditionFailed, "no distribution has %s any more; leave source_etag out to add the alias", req.GetAlias()).
+	return apierr.New(apierr.Stale, collection.ReasonStale, "no distribution has %s any more; leave source_etag out to add the alias", req.GetAlias()).
 		At("source_etag").With("alias", req.GetAlias())
 }
 
@@ -192,7 +193,7 @@ func (s *Server) notMoved(ctx context.Context, c *etcd.Conflict, target *stored,
 		if now.version.WriteID == named.st.version.WriteID {
 			continue // only its secrets have got another cluster key
 		}
-		return false, stale(named.field, now)
+		return false, collection.Stale(named.field, keys.Distributions.Name(now.id), now.version)
 	}
 	return true, moving(c)
 }

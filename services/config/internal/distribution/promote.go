@@ -11,6 +11,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
@@ -20,12 +21,12 @@ import (
 // distribution is what was read. A continuous deployment policy has no part in it:
 // none can be attached in this release.
 func (s *Server) PromoteStagingDistribution(ctx context.Context, req *configv1.PromoteStagingDistributionRequest) (*configv1.PromoteStagingDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	primary, vs := rules.ParseName("primary", keys.Distributions, req.GetPrimary())
 	staging, bad := rules.ParseName("staging", keys.Distributions, req.GetStaging())
-	if err := badFields("", slices.Concat(vs, bad, checkRequestID(req))); err != nil {
+	if err := collection.BadFields("", slices.Concat(vs, bad, checkRequestID(req))); err != nil {
 		return nil, err
 	}
 	out, err := s.run(ctx, "PromoteStagingDistribution", "", req, func(c call) (*outcome, bool, error) {
@@ -65,7 +66,7 @@ func (s *Server) promote(ctx context.Context, c call, primary, staging string, r
 			if err != nil {
 				return err
 			}
-			return stale("staging_etag", now)
+			return collection.Stale("staging_etag", keys.Distributions.Name(now.id), now.version)
 		},
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/secretfield"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
@@ -83,7 +84,7 @@ func New(c Config) *Server {
 
 // GetDistribution returns one distribution.
 func (s *Server) GetDistribution(ctx context.Context, req *configv1.GetDistributionRequest) (*configv1.GetDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	id, err := parseName("name", req.GetName())

@@ -6,12 +6,13 @@ import (
 	"context"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
 
 // UpdateDistribution checks and writes a change.
 func (s *Server) UpdateDistribution(ctx context.Context, req *configv1.UpdateDistributionRequest) (*configv1.UpdateDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	if req.GetDistribution() == nil {
@@ -26,7 +27,7 @@ func (s *Server) UpdateDistribution(ctx context.Context, req *configv1.UpdateDis
 			id: id, etag: req.GetDistribution().GetEtag(), field: fieldPrefix + "etag",
 			next: func(old *stored, _ *write) (*configv1.Distribution, error) {
 				d, vs := rules.MergeDistribution(old.d, req.GetDistribution(), req.GetUpdateMask())
-				return d, badFields("", vs)
+				return d, collection.BadFields("", vs)
 			},
 		})
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
@@ -68,7 +69,7 @@ func (s *Server) GetDistributionVersion(ctx context.Context, req *configv1.GetDi
 // RestoreDistributionVersion makes a distribution what it has been: an update with the
 // labels and the config of then, checked as of now (design §5).
 func (s *Server) RestoreDistributionVersion(ctx context.Context, req *configv1.RestoreDistributionVersionRequest) (*configv1.RestoreDistributionVersionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	id, number, err := parseVersion(req.GetName(), checkRequestID(req)...)
@@ -85,11 +86,11 @@ func (s *Server) RestoreDistributionVersion(ctx context.Context, req *configv1.R
 				}
 				w.keeps(v.GetDistribution(), sealed)
 				// A version of a newer release may hold what this one does not build.
-				if err := orNil(apierr.UnsupportedFields(prefixed("", rules.Unsupported(v.GetDistribution())))); err != nil {
+				if err := collection.Unsupported(rules.Unsupported(v.GetDistribution())); err != nil {
 					return nil, err
 				}
 				d, vs := rules.MergeDistribution(old.d, v.GetDistribution(), &fieldmaskpb.FieldMask{Paths: []string{"*"}})
-				return d, badFields("", vs)
+				return d, collection.BadFields("", vs)
 			},
 		})
 	})
@@ -116,7 +117,7 @@ func parseVersion(name string, others ...rules.Violation) (id string, number int
 		}
 		others = append([]rules.Violation{wrong}, others...)
 	}
-	return id, number, badFields("", others)
+	return id, number, collection.BadFields("", others)
 }
 
 // readVersion reads a version of the distribution st, with its secrets sealed; one that

@@ -13,6 +13,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/rpc"
 	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -29,13 +30,13 @@ const headway = 200 * time.Millisecond
 // WaitDistribution returns the distribution once it is deployed, or as it is when
 // the time is up.
 func (s *Server) WaitDistribution(ctx context.Context, req *configv1.WaitDistributionRequest) (*configv1.WaitDistributionResponse, error) {
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return nil, err
 	}
 	id, vs := rules.ParseName("name", keys.Distributions, req.GetName())
 	timeout, bad := waitTime(req.GetTimeout())
 	vs = append(append(vs, checkRevision(req.GetRevision())...), bad...)
-	if err := badFields("", vs); err != nil {
+	if err := collection.BadFields("", vs); err != nil {
 		return nil, err
 	}
 	st, err := s.read(ctx, id)
@@ -96,11 +97,11 @@ func checkRevision(revision int64) []rules.Violation {
 // WatchDeployment streams the deployment of a distribution.
 func (s *Server) WatchDeployment(req *configv1.WatchDeploymentRequest, stream grpc.ServerStreamingServer[configv1.WatchDeploymentResponse]) error {
 	ctx := stream.Context()
-	if err := unsupported(req); err != nil {
+	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
 		return err
 	}
 	id, vs := rules.ParseName("name", keys.Distributions, req.GetName())
-	if err := badFields("", append(vs, checkRevision(req.GetRevision())...)); err != nil {
+	if err := collection.BadFields("", append(vs, checkRevision(req.GetRevision())...)); err != nil {
 		return err
 	}
 	st, err := s.read(ctx, id)
