@@ -103,6 +103,25 @@ func (e *Edge) wire() error {
 		return err
 	}
 	e.objects = store.Open(cfg.CacheBytes, ended)
+	answers, err := e.answers(words, ended)
+	if err != nil {
+		return err
+	}
+	e.viewers, err = viewer.New(viewer.Config{
+		Handler: &gate{e.follower, answers, words}, Snapshots: e.follower, Draining: e.follower.Draining, Certificate: certificate,
+		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, StallTimeout: cfg.StallTimeout, Grace: cfg.DrainGrace,
+		MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Log: t.Log, Meter: t.Meter,
+	})
+	e.pages = t.AdminMux(e.ready)
+	debug.Register(e.pages, debug.Config{
+		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: e.objects, Refused: refused, Disk: kept,
+	})
+	return err
+}
+
+// answers makes what answers requests, and its client to origins.
+func (e *Edge) answers(words brand.Brand, ended *invalidation.Table) (*pipeline.Pipeline, error) {
+	cfg, t := e.cfg, e.cfg.Telemetry
 	origins := origin.NewClient(origin.Config{
 		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
 		Resolver: cfg.resolver(),
@@ -114,19 +133,10 @@ func (e *Edge) wire() error {
 		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: requestTracer(t), Meter: t.Meter,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	e.closers = append(e.closers, func() error { answers.Close(); return nil })
-	e.viewers, err = viewer.New(viewer.Config{
-		Handler: &gate{e.follower, answers, words}, Snapshots: e.follower, Draining: e.follower.Draining, Certificate: certificate,
-		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, StallTimeout: cfg.StallTimeout, Grace: cfg.DrainGrace,
-		MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Log: t.Log, Meter: t.Meter,
-	})
-	e.pages = t.AdminMux(e.ready)
-	debug.Register(e.pages, debug.Config{
-		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: e.objects, Refused: refused, Disk: kept,
-	})
-	return err
+	return answers, nil
 }
 
 // invalidations makes the table that the cache is held against, for what was kept.
