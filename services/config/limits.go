@@ -21,6 +21,7 @@ type Limits struct {
 	Aliases              int64 `help:"How many aliases a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ALIASES"`
 	Origins              int64 `help:"How many origins a distribution may have; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_ORIGINS"`
 	CacheBehaviors       int64 `help:"How many cache behaviors a distribution may have besides the default one; 0 is 75." group:"Quotas" env:"SEAFRONT_MAX_CACHE_BEHAVIORS"`
+	OriginCustomHeaders  int64 `help:"How many custom headers an origin may have; 0 is 30." group:"Quotas" env:"SEAFRONT_MAX_ORIGIN_CUSTOM_HEADERS"`
 	PublicKeys           int64 `help:"How many public keys there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS"`
 	KeyGroups            int64 `help:"How many key groups there may be; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_KEY_GROUPS"`
 	PublicKeysPerGroup   int64 `help:"How many public keys a key group may have; 0 is 5." group:"Quotas" env:"SEAFRONT_MAX_PUBLIC_KEYS_PER_GROUP"`
@@ -49,6 +50,7 @@ const (
 	mostAliases   = 400
 	mostOrigins   = 400
 	mostBehaviors = 1000
+	mostHeaders   = 100
 )
 
 // Validate says what is wrong with the limits.
@@ -62,6 +64,7 @@ func (l Limits) Validate() error {
 		{"aliases", l.Aliases, mostAliases},
 		{"origins", l.Origins, mostOrigins},
 		{"cache-behaviors", l.CacheBehaviors, mostBehaviors},
+		{"origin-custom-headers", l.OriginCustomHeaders, mostHeaders},
 		{"public-keys", l.PublicKeys, 0},
 		{"key-groups", l.KeyGroups, 0},
 		{"public-keys-per-group", l.PublicKeysPerGroup, mostKeysPerGroup},
@@ -111,5 +114,5 @@ func (l Limits) filled() Limits {
 // distribution are the limits of each distribution (C4.6, C4.7, C4.10); package rules
 // has their defaults.
 func (l Limits) distribution(baseDomain string) rules.Limits {
-	return rules.Limits{BaseDomain: baseDomain, Aliases: int(l.Aliases), Origins: int(l.Origins), Behaviors: int(l.CacheBehaviors)}
+	return rules.Limits{BaseDomain: baseDomain, Aliases: int(l.Aliases), Origins: int(l.Origins), Behaviors: int(l.CacheBehaviors), CustomHeaders: int(l.OriginCustomHeaders)}
 }

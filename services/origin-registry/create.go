@@ -31,7 +31,7 @@ func (s *Service) CreateOrigin(ctx context.Context, req *originv1.CreateOriginRe
 	}
 	id := req.GetOriginId()
 	bad := rules.CheckOriginID(id)
-	o, more := prepare(req.GetOrigin())
+	o, more := s.prepare(req.GetOrigin())
 	bad = append(bad, more...)
 	if err := invalid(append(bad, badRequestID(req)...)); err != nil {
 		return nil, err
@@ -92,20 +92,20 @@ func (s *Service) create(ctx context.Context, id string, o *originv1.Origin, req
 
 // prepare makes what would be stored of an origin that a client sent, and says what
 // is wrong with it. What only the server sets is left out (C6.16).
-func prepare(in *originv1.Origin) (*originv1.Origin, []rules.Violation) {
+func (s *Service) prepare(in *originv1.Origin) (*originv1.Origin, []rules.Violation) {
 	if in == nil {
 		return nil, []rules.Violation{{Field: "origin", Reason: rules.ReasonInvalid, Description: "is required"}}
 	}
 	o := proto.CloneOf(in)
 	o.Name, o.Uid, o.Etag, o.CreateTime, o.UpdateTime = "", "", "", nil, nil
-	return o, finish(o, nil)
+	return o, finish(o, rules.Limits{CustomHeaders: s.headers})
 }
 
 // finish fills defaults, in place, and returns what is wrong, with field paths from
-// the request. kept is about the secrets that an update leaves out.
-func finish(o *originv1.Origin, kept rules.Kept) []rules.Violation {
+// the request.
+func finish(o *originv1.Origin, l rules.Limits) []rules.Violation {
 	rules.DefaultOrigin(o)
-	bad := rules.CheckOrigin(o, kept)
+	bad := rules.CheckOrigin(o, l)
 	for i := range bad {
 		bad[i].Field = "origin." + bad[i].Field
 	}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -45,6 +46,9 @@ type Config struct {
 	// MaxAccessControls is how many origin access controls there may be; 0 means
 	// DefaultMaxAccessControls.
 	MaxAccessControls int64
+	// MaxCustomHeaders is how many custom headers an origin may have; 0 means
+	// rules.MaxCustomHeaders (C4.16).
+	MaxCustomHeaders int64
 	// Log may be nil: nobody reads it.
 	Log *slog.Logger
 }
@@ -56,6 +60,7 @@ type Service struct {
 	log      *slog.Logger
 	secrets  *secret.Keyring
 	quota    int64
+	headers  int // custom ones of an origin
 	count    *records.Counter
 	requests *records.Requests
 	controls *accesscontrol.Server
@@ -70,6 +75,7 @@ func New(c Config) *Service {
 		log:      cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
 		secrets:  c.Secrets,
 		quota:    cmp.Or(c.MaxOrigins, DefaultMaxOrigins),
+		headers:  int(cmp.Or(c.MaxCustomHeaders, rules.MaxCustomHeaders)),
 		count:    records.NewCounter(c.Etcd, keys.Origins.Prefix()),
 		controls: accesscontrol.New(c.Etcd, requests, cmp.Or(c.MaxAccessControls, DefaultMaxAccessControls)),
 	}

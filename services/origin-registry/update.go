@@ -67,7 +67,8 @@ func (s *Service) update(ctx context.Context, id string, req *originv1.UpdateOri
 	}
 	o, bad := rules.MergeOrigin(stored, req.GetOrigin(), req.GetUpdateMask())
 	if o != nil {
-		bad = append(bad, finish(o, records.Kept(stored, sealed))...)
+		l := rules.Limits{CustomHeaders: max(s.headers, len(stored.GetCustomHeaders())), Kept: records.Kept(stored, sealed)} // C4.1
+		bad = append(bad, finish(o, l)...)
 	}
 	if err := invalid(bad); err != nil {
 		return nil, false, err

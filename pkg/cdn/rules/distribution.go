@@ -42,6 +42,9 @@ type Limits struct {
 	// Aliases, Origins and Behaviors are how many of each a distribution may have; 0
 	// means MaxAliases, MaxOrigins, MaxBehaviors.
 	Aliases, Origins, Behaviors int
+	// CustomHeaders is how many custom headers an origin may have; 0 means
+	// MaxCustomHeaders.
+	CustomHeaders int
 	// Kept is about secrets that the message leaves out.
 	Kept Kept
 }
@@ -54,6 +57,9 @@ func (l Limits) Allowing(d *configv1.Distribution) Limits {
 	l.Aliases = max(l.Aliases, len(c.GetAliases()))
 	l.Origins = max(l.Origins, len(c.GetOrigins()))
 	l.Behaviors = max(l.Behaviors, len(c.GetCacheBehaviors()))
+	for _, o := range c.GetOrigins() {
+		l.CustomHeaders = max(l.CustomHeaders, len(o.GetCustomHeaders()))
+	}
 	return l
 }
 
@@ -61,6 +67,7 @@ func (l Limits) filled() Limits {
 	l.Aliases = cmp.Or(l.Aliases, MaxAliases)
 	l.Origins = cmp.Or(l.Origins, MaxOrigins)
 	l.Behaviors = cmp.Or(l.Behaviors, MaxBehaviors)
+	l.CustomHeaders = cmp.Or(l.CustomHeaders, MaxCustomHeaders)
 	return l
 }
 
@@ -153,7 +160,7 @@ func (f *findings) origins(field string, c *configv1.DistributionConfig, l Limit
 			f.length(at+".id", o.GetId())
 			seen[o.GetId()] = i
 		}
-		f.source(at, o, l.Kept, func(host string) error { return checkLoop(host, c.GetAliases(), l.BaseDomain) })
+		f.source(at, o, l, func(host string) error { return checkLoop(host, c.GetAliases(), l.BaseDomain) })
 	}
 }
 

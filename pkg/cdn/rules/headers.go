@@ -11,12 +11,15 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/secretfield"
 )
 
-// Limits of the custom headers of one origin (C2.48, C4.16, C4.17).
+// MaxCustomHeaders is how many custom headers an origin may have unless an installation
+// says otherwise (C4.16).
+const MaxCustomHeaders = 30
+
+// Limits of the custom headers of one origin (C2.48, C4.17).
 const (
-	maxCustomHeaders = 30
-	maxHeaderName    = 256
-	maxHeaderValue   = 1783
-	maxHeaderBytes   = 10240 // names and values together
+	maxHeaderName  = 256
+	maxHeaderValue = 1783
+	maxHeaderBytes = 10240 // names and values together
 )
 
 // Kept says how long the secrets are that an update keeps because it leaves their
@@ -32,10 +35,10 @@ type customHeader interface {
 }
 
 // customHeaders checks the headers that an origin gets with each request. place is
-// that of the list, for kept. No finding repeats a value: they are secrets (C5.24).
-func customHeaders[H customHeader](f *findings, field, place string, headers []H, kept Kept) {
+// that of the list, for l.Kept; l is filled. No finding repeats a value: they are secrets (C5.24).
+func customHeaders[H customHeader](f *findings, field, place string, headers []H, l Limits) {
 	seen, size := map[string]int{}, 0
-	for i, h := range headers[:f.count(field, ReasonTooManyCustomHeaders, len(headers), maxCustomHeaders)] {
+	for i, h := range headers[:f.count(field, ReasonTooManyCustomHeaders, len(headers), l.CustomHeaders)] {
 		at, folded := fmt.Sprintf("%s[%d]", field, i), strings.ToLower(h.GetName())
 		err := checkCustomName(folded)
 		first, twice := seen[folded]
@@ -44,7 +47,7 @@ func customHeaders[H customHeader](f *findings, field, place string, headers []H
 		}
 		f.wrap(at+".name", ReasonInvalid, err)
 		seen[folded] = i
-		stored, isStored := kept[secretfield.Element(place, folded)+".value"]
+		stored, isStored := l.Kept[secretfield.Element(place, folded)+".value"]
 		size += len(h.GetName()) + len(h.GetValue())
 		switch {
 		case h.GetClear() && h.GetValue() != "":

@@ -80,7 +80,7 @@ func TestCustomHeaders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := &originv1.Origin{Endpoint: server("o.example.net"), CustomHeaders: tt.headers}
 			DefaultOrigin(o)
-			vs := CheckOrigin(o, kept)
+			vs := CheckOrigin(o, Limits{Kept: kept})
 			if diff := cmp.Diff(tt.want, found(vs)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -123,5 +123,29 @@ func TestRefusedCustomHeaders(t *testing.T) {
 				t.Errorf("C5.21: %s: %v", spelled, got)
 			}
 		}
+	}
+}
+
+// TestCustomHeadersLimit: C4.1, C4.16: an installation sets how many there may be, and
+// what was there before stays.
+func TestCustomHeadersLimit(t *testing.T) {
+	o := &originv1.Origin{Endpoint: server("o.example.net"), CustomHeaders: custom("X-A", "a", "X-B", "b", "X-C", "c")}
+	DefaultOrigin(o)
+	for most, want := range map[int][]string{0: nil, 3: nil, 2: {"custom_headers TOO_MANY_ORIGIN_CUSTOM_HEADERS"}} {
+		if diff := cmp.Diff(want, found(CheckOrigin(o, Limits{CustomHeaders: most}))); diff != "" {
+			t.Errorf("C4.16: at most %d (-want +got)\n%s", most, diff)
+		}
+	}
+	d := valid()
+	for _, h := range o.GetCustomHeaders() {
+		d.Config.Origins[0].CustomHeaders = append(d.Config.Origins[0].CustomHeaders, &configv1.OriginCustomHeader{Name: h.GetName(), Value: h.GetValue()})
+	}
+	DefaultDistribution(d)
+	low := Limits{CustomHeaders: 2}
+	if got := found(CheckDistribution(d, low)); len(got) != 1 || !strings.HasSuffix(got[0], "TOO_MANY_ORIGIN_CUSTOM_HEADERS") {
+		t.Errorf("C4.16: %q", got)
+	}
+	if got := found(CheckDistribution(d, low.Allowing(d))); len(got) > 0 {
+		t.Errorf("C4.1: what was there is refused: %q", got)
 	}
 }

@@ -71,8 +71,10 @@ func isID(c keys.Collection, id string) bool {
 		return isUUID(id)
 	case keys.Edges:
 		return IsEdgeID(id)
-	case keys.Functions, keys.KeyValueStores, keys.RealtimeLogConfigs:
+	case keys.Functions, keys.KeyValueStores:
 		return id != "" && len(id) <= maxSelfNamed && only(id, upper+lower+digits+"-_")
+	case keys.RealtimeLogConfigs: // C2.9
+		return id != "" && len(id) <= maxText && only(id[:1], upper+lower+digits) && only(id, upper+lower+digits+"-_")
 	default:
 		return isChosenID(id)
 	}
@@ -90,7 +92,9 @@ func form(c keys.Collection) string {
 		return "a UUID in lower case"
 	case keys.Edges:
 		return "1 to 128 bytes of UTF-8 without slashes and control characters"
-	case keys.Functions, keys.KeyValueStores, keys.RealtimeLogConfigs:
+	case keys.RealtimeLogConfigs:
+		return "1 to 128 characters of [a-zA-Z0-9-_], the first a letter or digit"
+	case keys.Functions, keys.KeyValueStores:
 		return "1 to 64 characters of [a-zA-Z0-9-_]"
 	default:
 		return "1 to 63 characters of [a-z0-9-], first a letter, last not a hyphen"

@@ -70,6 +70,16 @@ func TestCheckOriginID(t *testing.T) {
 	}
 }
 
+func TestNamesOfLogConfigurations(t *testing.T) {
+	for id, ok := range map[string]bool{
+		"a": true, "9_x-": true, strings.Repeat("a", 128): true, "": false, "_a": false, "-a": false, "a.b": false, strings.Repeat("a", 129): false,
+	} {
+		if _, bad := ParseName("name", keys.RealtimeLogConfigs, keys.RealtimeLogConfigs.Name(id)); (bad == nil) != ok {
+			t.Errorf("C2.9: %q: %v", id, bad)
+		}
+	}
+}
+
 func TestPageSize(t *testing.T) {
 	for in, want := range map[int32]int{0: 100, 1: 1, 1000: 1000, 1001: 1000, 1 << 30: 1000} {
 		if got, vs := PageSize(in); got != want || vs != nil {

@@ -30,9 +30,10 @@ const (
 // in the order of the fields, enum numbers without a name included. Field paths
 // begin at Origin, for example endpoint.http.host. Whether its host is the CDN's
 // own is a question for CheckJoined. o has been through Unsupported and
-// DefaultOrigin; kept is about secrets that o leaves out.
-func CheckOrigin(o *originv1.Origin, kept Kept) []Violation {
+// DefaultOrigin; of l the custom headers count, and the secrets that o leaves out.
+func CheckOrigin(o *originv1.Origin, l Limits) []Violation {
 	var f findings
+	l = l.filled()
 	f.join(CheckLabels("labels", o.GetLabels()))
 	f.length("display_name", o.GetDisplayName())
 	f.endpoint("endpoint", o.GetEndpoint(), endpointRules{
@@ -43,12 +44,12 @@ func CheckOrigin(o *originv1.Origin, kept Kept) []Violation {
 	f.timing("", timing{
 		o.ConnectionAttempts, o.GetConnectTimeout(), o.GetReadTimeout(), o.GetKeepaliveTimeout(), o.GetResponseCompletionTimeout(),
 	})
-	customHeaders(&f, "custom_headers", "custom_headers", o.GetCustomHeaders(), kept)
+	customHeaders(&f, "custom_headers", "custom_headers", o.GetCustomHeaders(), l)
 	return f.found
 }
 
 // source checks an origin of a distribution but for its id.
-func (f *findings) source(field string, o *configv1.Origin, kept Kept, loop func(string) error) {
+func (f *findings) source(field string, o *configv1.Origin, l Limits, loop func(string) error) {
 	switch s := o.GetSource().(type) {
 	case *configv1.Origin_Endpoint:
 		f.endpoint(field+".endpoint", s.Endpoint, endpointRules{
@@ -64,7 +65,7 @@ func (f *findings) source(field string, o *configv1.Origin, kept Kept, loop func
 	}
 	f.wrap(field+".origin_path", ReasonInvalidRelativePath, checkOriginPath(o.GetOriginPath()))
 	place := secretfield.Element("config.origins", o.GetId()) + ".custom_headers"
-	customHeaders(f, field+".custom_headers", place, o.GetCustomHeaders(), kept)
+	customHeaders(f, field+".custom_headers", place, o.GetCustomHeaders(), l)
 	f.timing(field+".", timing{
 		o.ConnectionAttempts, o.GetConnectTimeout(), o.GetReadTimeout(), o.GetKeepaliveTimeout(), o.GetResponseCompletionTimeout(),
 	})

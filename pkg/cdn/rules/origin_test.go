@@ -24,7 +24,7 @@ import (
 // checkOrigin returns the violations of a registered origin, in the way services do.
 func checkOrigin(o *originv1.Origin) []string {
 	DefaultOrigin(o)
-	return found(CheckOrigin(o, nil))
+	return found(CheckOrigin(o, Limits{}))
 }
 
 func checkEndpoint(e *originv1.OriginEndpoint) []string {

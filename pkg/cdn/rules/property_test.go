@@ -144,7 +144,7 @@ func TestValidOriginsCompile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := origin(t)
 		rules.DefaultOrigin(o)
-		if len(rules.Unsupported(o)) > 0 || len(rules.CheckOrigin(o, nil)) > 0 {
+		if len(rules.Unsupported(o)) > 0 || len(rules.CheckOrigin(o, rules.Limits{})) > 0 {
 			bad++
 			return
 		}
@@ -245,7 +245,7 @@ func FuzzCheck(f *testing.F) {
 		var o originv1.Origin
 		if proto.Unmarshal(b, &o) == nil {
 			rules.DefaultOrigin(&o)
-			rules.CheckOrigin(&o, nil)
+			rules.CheckOrigin(&o, rules.Limits{})
 			rules.OriginWarnings(&o)
 			rules.MergeOrigin(&o, &o, mask)
 		}

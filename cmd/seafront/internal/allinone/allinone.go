@@ -98,7 +98,9 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 	if err != nil {
 		return err
 	}
-	registry := originregistry.New(originregistry.Config{Etcd: client, Secrets: secrets, Log: t.Log})
+	registry := originregistry.New(originregistry.Config{
+		Etcd: client, Secrets: secrets, MaxCustomHeaders: c.Limits.OriginCustomHeaders, Log: t.Log,
+	})
 	control := config.New(config.Config{
 		Etcd: client, Origins: originv1.NewOriginServiceClient(toRegistry),
 		BaseDomain: c.BaseDomain, Limits: c.Limits, Secrets: secrets, Log: t.Log, Meter: t.Meter,

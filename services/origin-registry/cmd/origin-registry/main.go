@@ -37,6 +37,7 @@ type serveCommand struct {
 	program.ClusterKeys
 	MaxOrigins        int64 `help:"How many origins there may be." default:"100000" env:"SEAFRONT_MAX_ORIGINS"`
 	MaxAccessControls int64 `help:"How many origin access controls there may be." default:"100" env:"SEAFRONT_MAX_ACCESS_CONTROLS"`
+	MaxCustomHeaders  int64 `help:"How many custom headers an origin may have, at most 100." default:"30" env:"SEAFRONT_MAX_ORIGIN_CUSTOM_HEADERS" name:"max-origin-custom-headers"`
 }
 
 // Validate is called by the parser.
@@ -46,6 +47,9 @@ func (c *serveCommand) Validate() error {
 	}
 	if c.MaxAccessControls < 1 {
 		return fmt.Errorf("--max-access-controls is %d; it must be at least 1", c.MaxAccessControls)
+	}
+	if c.MaxCustomHeaders < 1 || c.MaxCustomHeaders > 100 {
+		return fmt.Errorf("--max-origin-custom-headers is %d; it must be 1 to 100", c.MaxCustomHeaders)
 	}
 	return nil
 }
@@ -58,7 +62,7 @@ func (c *serveCommand) Run(ctx context.Context, log io.Writer) error {
 			return nil, nil, err
 		}
 		nothing := func() error { return nil }
-		return originregistry.New(originregistry.Config{Etcd: store, Secrets: secrets, MaxOrigins: c.MaxOrigins, MaxAccessControls: c.MaxAccessControls, Log: t.Log}), nothing, nil
+		return originregistry.New(originregistry.Config{Etcd: store, Secrets: secrets, MaxOrigins: c.MaxOrigins, MaxAccessControls: c.MaxAccessControls, MaxCustomHeaders: c.MaxCustomHeaders, Log: t.Log}), nothing, nil
 	})
 }
 
