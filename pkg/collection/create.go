@@ -267,6 +267,23 @@ func (c *Collection[M]) withinQuota(ctx context.Context) error {
 
 // refusedCreate says why a creation failed.
 func (c *Collection[M]) refusedCreate(w *Write, err error, m M) (again bool, _ error) {
+	return c.refused(w, err, func(conflict *etcd.Conflict) (again bool, _ error) {
+		switch {
+		case slices.Contains(conflict.Failed, conditionReference):
+			return true, moving(w.Name, err) // made meanwhile: the next attempt finds it
+		case slices.Contains(conflict.Failed, conditionName):
+			return false, c.taken(c.kind.NameField, c.kind.Name(m))
+		case slices.Contains(conflict.Failed, conditionID) && c.kind.NewID == nil:
+			return false, c.taken("", w.ID)
+		}
+		return true, moving(w.Name, err)
+	})
+}
+
+// refused says why a write failed: because the same request has been made meanwhile,
+// or the lease of idempotency keys is gone, which the next attempt knows, or for what
+// why says of the conditions.
+func (c *Collection[M]) refused(w *Write, err error, why func(conflict *etcd.Conflict) (again bool, _ error)) (again bool, _ error) {
 	conflict, ok := errors.AsType[*etcd.Conflict](err)
 	switch {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
@@ -274,12 +291,8 @@ func (c *Collection[M]) refusedCreate(w *Write, err error, m M) (again bool, _ e
 		return true, err
 	case !ok:
 		return false, err
-	case slices.Contains(conflict.Failed, records.ConditionRequest), slices.Contains(conflict.Failed, conditionReference):
-		return true, moving(w.Name, err) // made meanwhile: the next attempt finds it
-	case slices.Contains(conflict.Failed, conditionName):
-		return false, c.taken(c.kind.NameField, c.kind.Name(m))
-	case slices.Contains(conflict.Failed, conditionID) && c.kind.NewID == nil:
-		return false, c.taken("", w.ID)
+	case slices.Contains(conflict.Failed, records.ConditionRequest):
+		return true, moving(w.Name, err)
 	}
-	return true, moving(w.Name, err)
+	return why(conflict)
 }

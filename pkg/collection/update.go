@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -123,21 +122,15 @@ func (c *Collection[M]) rename(w *Write, old, m M) error {
 
 // refusedUpdate says why a change failed.
 func (c *Collection[M]) refusedUpdate(ctx context.Context, w *Write, err error, in, m M) (again bool, _ error) {
-	conflict, ok := errors.AsType[*etcd.Conflict](err)
-	switch {
-	case errors.Is(err, rpctypes.ErrLeaseNotFound):
-		c.requests.Drop()
-		return true, err
-	case !ok:
-		return false, err
-	case slices.Contains(conflict.Failed, records.ConditionRequest):
+	return c.refused(w, err, func(conflict *etcd.Conflict) (again bool, _ error) {
+		switch {
+		case slices.Contains(conflict.Failed, conditionVersion):
+			return c.moved(ctx, w.ID, c.kind.Field+".etag", in.GetEtag(), err)
+		case slices.Contains(conflict.Failed, conditionName):
+			return false, c.taken(c.kind.NameField, c.kind.Name(m))
+		}
 		return true, moving(w.Name, err)
-	case slices.Contains(conflict.Failed, conditionVersion):
-		return c.moved(ctx, w.ID, c.kind.Field+".etag", in.GetEtag(), err)
-	case slices.Contains(conflict.Failed, conditionName):
-		return false, c.taken(c.kind.NameField, c.kind.Name(m))
-	}
-	return true, moving(w.Name, err)
+	})
 }
 
 // moved is for a record that was written while it was being changed: an error for a
@@ -237,21 +230,15 @@ func (c *Collection[M]) remove(ctx context.Context, id, etag string, o Options) 
 }
 
 func (c *Collection[M]) refusedDelete(ctx context.Context, w *Write, err error, etag string) (again bool, _ error) {
-	conflict, ok := errors.AsType[*etcd.Conflict](err)
-	switch {
-	case errors.Is(err, rpctypes.ErrLeaseNotFound):
-		c.requests.Drop()
-		return true, err
-	case !ok:
-		return false, err
-	case slices.Contains(conflict.Failed, records.ConditionRequest):
+	return c.refused(w, err, func(conflict *etcd.Conflict) (again bool, _ error) {
+		switch {
+		case slices.Contains(conflict.Failed, conditionVersion):
+			return c.moved(ctx, w.ID, "etag", etag, err)
+		case slices.Contains(conflict.Failed, conditionReferrers):
+			return false, c.held(w.Name, conflict.Keys[conditionReferrers])
+		}
 		return true, moving(w.Name, err)
-	case slices.Contains(conflict.Failed, conditionVersion):
-		return c.moved(ctx, w.ID, "etag", etag, err)
-	case slices.Contains(conflict.Failed, conditionReferrers):
-		return false, c.held(w.Name, conflict.Keys[conditionReferrers])
-	}
-	return true, moving(w.Name, err)
+	})
 }
 
 func (c *Collection[M]) held(name string, refs []string) error {
