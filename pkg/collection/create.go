@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -286,8 +285,7 @@ func (c *Collection[M]) refusedCreate(w *Write, err error, m M) (again bool, _ e
 func (c *Collection[M]) refused(w *Write, err error, why func(conflict *etcd.Conflict) (again bool, _ error)) (again bool, _ error) {
 	conflict, ok := errors.AsType[*etcd.Conflict](err)
 	switch {
-	case errors.Is(err, rpctypes.ErrLeaseNotFound):
-		c.requests.Drop()
+	case c.requests.Lost(err):
 		return true, err
 	case !ok:
 		return false, err

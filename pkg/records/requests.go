@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,16 +45,12 @@ const ConditionRequest = "request id"
 // that one that is repeated has its effect once. It is safe for concurrent use.
 type Requests struct {
 	kv    clientv3.KV
-	lease clientv3.Lease
-
-	mu    sync.Mutex // guards the rest
-	id    clientv3.LeaseID
-	until time.Time // of the use of id
+	lease *SharedLease
 }
 
 // NewRequests makes a memory in etcd. Services of one process share it.
 func NewRequests(client *clientv3.Client) *Requests {
-	return &Requests{kv: client, lease: client}
+	return &Requests{kv: client, lease: NewSharedLease(client, memory, bucket)}
 }
 
 // Request is one request with an idempotency key. Nil is one without.
@@ -107,7 +102,7 @@ func (s *Requests) Recall(ctx context.Context, method, id string, req proto.Mess
 		}
 		return r, was.GetName(), nil
 	}
-	r.lease, err = s.shared(ctx)
+	r.lease, err = s.lease.Current(ctx)
 	return r, "", err
 }
 
@@ -126,29 +121,9 @@ func (r *Request) Remember(tx *etcd.Tx, name string) error {
 	return nil
 }
 
-// shared is the lease of the present bucket.
-func (s *Requests) shared(ctx context.Context) (clientv3.LeaseID, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Now().Before(s.until) {
-		return s.id, nil
-	}
-	bound, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	granted, err := s.lease.Grant(bound, int64((memory + bucket).Seconds()))
-	if err != nil {
-		return 0, fault(ctx, fmt.Errorf("grant a lease for idempotency keys: %w", err))
-	}
-	s.id, s.until = granted.ID, time.Now().Add(bucket)
-	return s.id, nil
-}
-
-// Drop makes the next request take a new lease: etcd does not know the present one.
-func (s *Requests) Drop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.until = time.Time{}
-}
+// Lost says whether err means that the lease of what is remembered is gone: the next
+// attempt has another.
+func (s *Requests) Lost(err error) bool { return s.lease.Lost(err) }
 
 // requestHash is the same for the same request: its own key does not count, and of
 // secrets only which of them are given or cleared.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
@@ -63,8 +62,7 @@ func (s *Service) send(ctx context.Context, tx *etcd.Tx, req mutation, write fun
 // repeated says whether a write failed only because the same request has been made
 // meanwhile, or because the lease of idempotency keys is gone: the next attempt knows.
 func (s *Service) repeated(err error) bool {
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		s.requests.Drop()
+	if s.requests.Lost(err) {
 		return true
 	}
 	conflict, ok := errors.AsType[*etcd.Conflict](err)

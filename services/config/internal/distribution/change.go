@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -80,11 +79,7 @@ func (s *Server) begin(ctx context.Context, method, prefix string, req request) 
 
 // end says whether another attempt may help.
 func (s *Server) end(again bool, err error) (bool, error) {
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		s.requests.Drop()
-		return true, err
-	}
-	return again, err
+	return again || s.requests.Lost(err), err
 }
 
 // repeated is the outcome of a request that was made before.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -117,8 +116,7 @@ func (s *Server) hold(tx *etcd.Tx, id string, old, live *configv1.Function) {
 func (s *Server) refused(ctx context.Context, name string, err error) (again bool, _ error) {
 	conflict, ok := errors.AsType[*etcd.Conflict](err)
 	switch {
-	case errors.Is(err, rpctypes.ErrLeaseNotFound):
-		s.requests.Drop()
+	case s.requests.Lost(err):
 		return true, err
 	case !ok:
 		return false, err

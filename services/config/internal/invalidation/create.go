@@ -198,7 +198,7 @@ func (s *Server) withinQuota(o *order) error {
 
 // write is the transaction (C8.59).
 func (s *Server) write(ctx context.Context, o *order, request *records.Request) (st *stored, again bool, err error) {
-	lease, err := s.retention.current(ctx)
+	lease, err := s.retention.Current(ctx)
 	if err != nil {
 		return nil, false, err
 	}
@@ -228,7 +228,8 @@ func (s *Server) write(ctx context.Context, o *order, request *records.Request) 
 		return nil, true, refusedBy(refused, o.parent)
 	}
 	if err != nil {
-		return nil, s.retention.lost(lease, err), err
+		lost := s.retention.Lost(err) // one of the two: nobody knows which
+		return nil, s.requests.Lost(err) || lost, err
 	}
 	return st, false, nil
 }

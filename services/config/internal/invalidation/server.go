@@ -48,6 +48,11 @@ type Config struct {
 	Retention time.Duration
 }
 
+// bucket is for how long the invalidations of one server share a lease, unless they are
+// kept for less than a day: one lease for a day would end in a burst of deletions
+// (C8.87).
+const bucket = time.Hour
+
 // Server is a configv1.InvalidationServiceServer.
 type Server struct {
 	configv1.UnimplementedInvalidationServiceServer
@@ -55,12 +60,12 @@ type Server struct {
 	requests  *records.Requests
 	index     *completion.Index
 	limits    rules.InvalidationLimits
-	retention *retention
+	retention *records.SharedLease
 }
 
 // New makes the service.
 func New(c Config) *Server {
-	return &Server{kv: c.KV, requests: c.Requests, index: c.Index, limits: c.Limits, retention: &retention{lease: c.Lease, length: c.Retention}}
+	return &Server{kv: c.KV, requests: c.Requests, index: c.Index, limits: c.Limits, retention: records.NewSharedLease(c.Lease, c.Retention, min(bucket, c.Retention/24))}
 }
 
 // GetInvalidation returns one invalidation.
