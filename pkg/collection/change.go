@@ -19,6 +19,9 @@ import (
 // else changes with it. It may run several times; what it refuses because of more than m
 // goes through Write.Still. References and the unique name have to stay as they are.
 func (c *Collection[M]) Change(ctx context.Context, name, etag string, o Options, apply func(ctx context.Context, tx *Write, m M) error) (made M, err error) {
+	if err := o.offered(); err != nil {
+		return made, err
+	}
 	id, vs := rules.ParseName("name", c.kind.Collection, name)
 	if err := BadFields("", append(o.bad(), vs...)); err != nil {
 		return made, err

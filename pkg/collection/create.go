@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -45,6 +46,30 @@ type Options struct {
 	Bad []rules.Violation
 }
 
+// Mutation is a request that writes.
+type Mutation interface {
+	proto.Message
+	GetRequestId() string
+	GetValidateOnly() bool
+}
+
+// Of are the options in a request; bad are violations that the service has found
+// itself.
+func Of(req Mutation, bad ...rules.Violation) Options {
+	return Options{
+		Request: req, Method: strings.TrimSuffix(string(req.ProtoReflect().Descriptor().Name()), "Request"),
+		RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(), Bad: bad,
+	}
+}
+
+// offered refuses a field without effect in this release (C2.185).
+func (o Options) offered() error {
+	if o.Request == nil {
+		return nil
+	}
+	return Unsupported(rules.Unsupported(o.Request))
+}
+
 // recall looks the request up; with ValidateOnly nothing is remembered.
 func (o Options) recall(ctx context.Context, r *records.Requests) (*records.Request, string, error) {
 	if o.ValidateOnly {
@@ -65,6 +90,9 @@ func (o Options) bad() []rules.Violation {
 // Create checks and writes a new resource. id is the one that the client chose, for
 // kinds without NewID; the service has checked it. What callers may not set is ignored.
 func (c *Collection[M]) Create(ctx context.Context, in M, id string, o Options) (made M, warnings []string, err error) {
+	if err := o.offered(); err != nil {
+		return made, nil, err
+	}
 	if !in.ProtoReflect().IsValid() {
 		return made, nil, required(c.kind.Field)
 	}

@@ -21,6 +21,9 @@ import (
 // Update merges a change into what is stored and writes it (C6.16, C8.52). The etag of
 // in, if any, is the version that the change is based on.
 func (c *Collection[M]) Update(ctx context.Context, in M, mask *fieldmaskpb.FieldMask, o Options) (made M, warnings []string, err error) {
+	if err := o.offered(); err != nil {
+		return made, nil, err
+	}
 	if !in.ProtoReflect().IsValid() {
 		return made, nil, required(c.kind.Field)
 	}
@@ -150,6 +153,9 @@ func (c *Collection[M]) moved(ctx context.Context, id, field, etag string, confl
 // Delete removes a resource that nothing refers to (C8.51). With allowMissing, one
 // that does not exist is as good as deleted.
 func (c *Collection[M]) Delete(ctx context.Context, name, etag string, allowMissing bool, o Options) error {
+	if err := o.offered(); err != nil {
+		return err
+	}
 	id, vs := rules.ParseName("name", c.kind.Collection, name)
 	if err := BadFields("", append(o.bad(), vs...)); err != nil {
 		return err

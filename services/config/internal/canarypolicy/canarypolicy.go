@@ -88,12 +88,7 @@ func (s *Server) ListContinuousDeploymentPolicies(ctx context.Context, req *conf
 
 // CreateContinuousDeploymentPolicy checks and writes a new one.
 func (s *Server) CreateContinuousDeploymentPolicy(ctx context.Context, req *configv1.CreateContinuousDeploymentPolicyRequest) (*configv1.CreateContinuousDeploymentPolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetContinuousDeploymentPolicy(), "", collection.Options{
-		Request: req, Method: "CreateContinuousDeploymentPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetContinuousDeploymentPolicy(), "", collection.Of(req))
 	if err != nil {
 		return nil, s.inUse(ctx, err, req.GetContinuousDeploymentPolicy())
 	}
@@ -102,12 +97,7 @@ func (s *Server) CreateContinuousDeploymentPolicy(ctx context.Context, req *conf
 
 // UpdateContinuousDeploymentPolicy checks and writes a change.
 func (s *Server) UpdateContinuousDeploymentPolicy(ctx context.Context, req *configv1.UpdateContinuousDeploymentPolicyRequest) (*configv1.UpdateContinuousDeploymentPolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetContinuousDeploymentPolicy(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateContinuousDeploymentPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetContinuousDeploymentPolicy(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, s.inUse(ctx, err, nil)
 	}
@@ -116,9 +106,7 @@ func (s *Server) UpdateContinuousDeploymentPolicy(ctx context.Context, req *conf
 
 // DeleteContinuousDeploymentPolicy removes one that nothing refers to.
 func (s *Server) DeleteContinuousDeploymentPolicy(ctx context.Context, req *configv1.DeleteContinuousDeploymentPolicyRequest) (*configv1.DeleteContinuousDeploymentPolicyResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteContinuousDeploymentPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

@@ -90,12 +90,7 @@ func (s *Server) ListCertificates(ctx context.Context, req *configv1.ListCertifi
 
 // ImportCertificate checks and writes a new one.
 func (s *Server) ImportCertificate(ctx context.Context, req *configv1.ImportCertificateRequest) (*configv1.ImportCertificateResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetCertificate(), "", collection.Options{
-		Request: req, Method: "ImportCertificate", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetCertificate(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +103,7 @@ func (s *Server) RotateCertificate(ctx context.Context, req *configv1.RotateCert
 	made, warnings, err := s.c.Update(ctx, &configv1.Certificate{
 		Name: req.GetName(), Etag: req.GetEtag(),
 		CertificatePem: req.GetCertificatePem(), ChainPem: req.GetChainPem(), PrivateKeyPem: req.GetPrivateKeyPem(),
-	}, &fieldmaskpb.FieldMask{Paths: []string{"certificate_pem", "chain_pem", "private_key_pem"}}, collection.Options{
-		Request: req, Method: "RotateCertificate", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	}, &fieldmaskpb.FieldMask{Paths: []string{"certificate_pem", "chain_pem", "private_key_pem"}}, collection.Of(req))
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -137,9 +130,7 @@ func bare(err error) error {
 
 // DeleteCertificate removes one that nothing refers to.
 func (s *Server) DeleteCertificate(ctx context.Context, req *configv1.DeleteCertificateRequest) (*configv1.DeleteCertificateResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteCertificate", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

@@ -93,10 +93,7 @@ func (s *Server) GetFunctionCode(ctx context.Context, req *configv1.GetFunctionC
 
 // CreateFunction checks and writes a new function, DEVELOPMENT alone.
 func (s *Server) CreateFunction(ctx context.Context, req *configv1.CreateFunctionRequest) (*configv1.CreateFunctionResponse, error) {
-	made, warnings, err := s.c.Create(ctx, req.GetFunction(), req.GetFunctionId(), collection.Options{
-		Request: req, Method: "CreateFunction", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-		Bad: script.CheckFunctionID(req.GetFunctionId()),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetFunction(), req.GetFunctionId(), collection.Of(req, script.CheckFunctionID(req.GetFunctionId())...))
 	if err != nil {
 		return nil, err
 	}
@@ -105,9 +102,7 @@ func (s *Server) CreateFunction(ctx context.Context, req *configv1.CreateFunctio
 
 // UpdateFunction checks and writes a change of DEVELOPMENT (C3.63).
 func (s *Server) UpdateFunction(ctx context.Context, req *configv1.UpdateFunctionRequest) (*configv1.UpdateFunctionResponse, error) {
-	made, warnings, err := s.c.Update(ctx, req.GetFunction(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateFunction", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetFunction(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +111,7 @@ func (s *Server) UpdateFunction(ctx context.Context, req *configv1.UpdateFunctio
 
 // DeleteFunction removes both stages (C1.61).
 func (s *Server) DeleteFunction(ctx context.Context, req *configv1.DeleteFunctionRequest) (*configv1.DeleteFunctionResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteFunction", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

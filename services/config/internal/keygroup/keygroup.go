@@ -73,12 +73,7 @@ func (s *Server) ListKeyGroups(ctx context.Context, req *configv1.ListKeyGroupsR
 
 // CreateKeyGroup checks and writes a new one.
 func (s *Server) CreateKeyGroup(ctx context.Context, req *configv1.CreateKeyGroupRequest) (*configv1.CreateKeyGroupResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetKeyGroup(), "", collection.Options{
-		Request: req, Method: "CreateKeyGroup", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetKeyGroup(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +82,7 @@ func (s *Server) CreateKeyGroup(ctx context.Context, req *configv1.CreateKeyGrou
 
 // UpdateKeyGroup checks and writes a change.
 func (s *Server) UpdateKeyGroup(ctx context.Context, req *configv1.UpdateKeyGroupRequest) (*configv1.UpdateKeyGroupResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetKeyGroup(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateKeyGroup", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetKeyGroup(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +91,7 @@ func (s *Server) UpdateKeyGroup(ctx context.Context, req *configv1.UpdateKeyGrou
 
 // DeleteKeyGroup removes one that nothing refers to.
 func (s *Server) DeleteKeyGroup(ctx context.Context, req *configv1.DeleteKeyGroupRequest) (*configv1.DeleteKeyGroupResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteKeyGroup", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

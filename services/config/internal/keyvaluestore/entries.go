@@ -71,10 +71,7 @@ func (s *Server) ListEntries(ctx context.Context, req *configv1.ListEntriesReque
 
 // BatchUpdateEntries writes and removes entries, all or none (C2.152).
 func (s *Server) BatchUpdateEntries(ctx context.Context, req *configv1.BatchUpdateEntriesRequest) (*configv1.BatchUpdateEntriesResponse, error) {
-	made, err := s.c.Change(ctx, req.GetName(), req.GetEtag(), collection.Options{
-		Request: req, Method: "BatchUpdateEntries", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-		Bad: script.CheckBatch(req.GetPuts(), req.GetDeletes()),
-	}, func(ctx context.Context, tx *collection.Write, m *configv1.KeyValueStore) error {
+	made, err := s.c.Change(ctx, req.GetName(), req.GetEtag(), collection.Of(req, script.CheckBatch(req.GetPuts(), req.GetDeletes())...), func(ctx context.Context, tx *collection.Write, m *configv1.KeyValueStore) error {
 		return s.batch(ctx, tx, m, req)
 	})
 	if err != nil {

@@ -78,13 +78,7 @@ func (s *Server) ListKeyValueStores(ctx context.Context, req *configv1.ListKeyVa
 
 // CreateKeyValueStore checks and writes a new one.
 func (s *Server) CreateKeyValueStore(ctx context.Context, req *configv1.CreateKeyValueStoreRequest) (*configv1.CreateKeyValueStoreResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetKeyValueStore(), req.GetKeyValueStoreId(), collection.Options{
-		Request: req, Method: "CreateKeyValueStore", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-		Bad: script.CheckStoreID(req.GetKeyValueStoreId()),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetKeyValueStore(), req.GetKeyValueStoreId(), collection.Of(req, script.CheckStoreID(req.GetKeyValueStoreId())...))
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +87,7 @@ func (s *Server) CreateKeyValueStore(ctx context.Context, req *configv1.CreateKe
 
 // UpdateKeyValueStore checks and writes a change.
 func (s *Server) UpdateKeyValueStore(ctx context.Context, req *configv1.UpdateKeyValueStoreRequest) (*configv1.UpdateKeyValueStoreResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetKeyValueStore(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateKeyValueStore", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetKeyValueStore(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +96,7 @@ func (s *Server) UpdateKeyValueStore(ctx context.Context, req *configv1.UpdateKe
 
 // DeleteKeyValueStore removes one that nothing refers to.
 func (s *Server) DeleteKeyValueStore(ctx context.Context, req *configv1.DeleteKeyValueStoreRequest) (*configv1.DeleteKeyValueStoreResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteKeyValueStore", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

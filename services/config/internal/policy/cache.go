@@ -74,12 +74,7 @@ func (s *Cache) ListCachePolicies(ctx context.Context, req *configv1.ListCachePo
 
 // CreateCachePolicy checks and writes a new policy.
 func (s *Cache) CreateCachePolicy(ctx context.Context, req *configv1.CreateCachePolicyRequest) (*configv1.CreateCachePolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetCachePolicy(), "", collection.Options{
-		Request: req, Method: "CreateCachePolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetCachePolicy(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +83,7 @@ func (s *Cache) CreateCachePolicy(ctx context.Context, req *configv1.CreateCache
 
 // UpdateCachePolicy checks and writes a change.
 func (s *Cache) UpdateCachePolicy(ctx context.Context, req *configv1.UpdateCachePolicyRequest) (*configv1.UpdateCachePolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetCachePolicy(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateCachePolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetCachePolicy(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +92,7 @@ func (s *Cache) UpdateCachePolicy(ctx context.Context, req *configv1.UpdateCache
 
 // DeleteCachePolicy removes a policy that nothing refers to (C1.54).
 func (s *Cache) DeleteCachePolicy(ctx context.Context, req *configv1.DeleteCachePolicyRequest) (*configv1.DeleteCachePolicyResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteCachePolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

@@ -70,12 +70,7 @@ func (s *OriginRequest) ListOriginRequestPolicies(ctx context.Context, req *conf
 
 // CreateOriginRequestPolicy checks and writes a new policy.
 func (s *OriginRequest) CreateOriginRequestPolicy(ctx context.Context, req *configv1.CreateOriginRequestPolicyRequest) (*configv1.CreateOriginRequestPolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetOriginRequestPolicy(), "", collection.Options{
-		Request: req, Method: "CreateOriginRequestPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetOriginRequestPolicy(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +79,7 @@ func (s *OriginRequest) CreateOriginRequestPolicy(ctx context.Context, req *conf
 
 // UpdateOriginRequestPolicy checks and writes a change.
 func (s *OriginRequest) UpdateOriginRequestPolicy(ctx context.Context, req *configv1.UpdateOriginRequestPolicyRequest) (*configv1.UpdateOriginRequestPolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetOriginRequestPolicy(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateOriginRequestPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetOriginRequestPolicy(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +88,7 @@ func (s *OriginRequest) UpdateOriginRequestPolicy(ctx context.Context, req *conf
 
 // DeleteOriginRequestPolicy removes a policy that nothing refers to (C1.55).
 func (s *OriginRequest) DeleteOriginRequestPolicy(ctx context.Context, req *configv1.DeleteOriginRequestPolicyRequest) (*configv1.DeleteOriginRequestPolicyResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteOriginRequestPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

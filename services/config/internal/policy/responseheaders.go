@@ -73,12 +73,7 @@ func (s *ResponseHeaders) ListResponseHeadersPolicies(ctx context.Context, req *
 
 // CreateResponseHeadersPolicy checks and writes a new policy.
 func (s *ResponseHeaders) CreateResponseHeadersPolicy(ctx context.Context, req *configv1.CreateResponseHeadersPolicyRequest) (*configv1.CreateResponseHeadersPolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetResponseHeadersPolicy(), "", collection.Options{
-		Request: req, Method: "CreateResponseHeadersPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetResponseHeadersPolicy(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +82,7 @@ func (s *ResponseHeaders) CreateResponseHeadersPolicy(ctx context.Context, req *
 
 // UpdateResponseHeadersPolicy checks and writes a change.
 func (s *ResponseHeaders) UpdateResponseHeadersPolicy(ctx context.Context, req *configv1.UpdateResponseHeadersPolicyRequest) (*configv1.UpdateResponseHeadersPolicyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetResponseHeadersPolicy(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateResponseHeadersPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetResponseHeadersPolicy(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +91,7 @@ func (s *ResponseHeaders) UpdateResponseHeadersPolicy(ctx context.Context, req *
 
 // DeleteResponseHeadersPolicy removes a policy that nothing refers to (C1.56).
 func (s *ResponseHeaders) DeleteResponseHeadersPolicy(ctx context.Context, req *configv1.DeleteResponseHeadersPolicyRequest) (*configv1.DeleteResponseHeadersPolicyResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteResponseHeadersPolicy", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

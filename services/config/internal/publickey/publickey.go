@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/pki"
 	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -73,12 +72,7 @@ func (s *Server) ListPublicKeys(ctx context.Context, req *configv1.ListPublicKey
 
 // CreatePublicKey checks and writes a new one.
 func (s *Server) CreatePublicKey(ctx context.Context, req *configv1.CreatePublicKeyRequest) (*configv1.CreatePublicKeyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetPublicKey(), "", collection.Options{
-		Request: req, Method: "CreatePublicKey", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetPublicKey(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +81,7 @@ func (s *Server) CreatePublicKey(ctx context.Context, req *configv1.CreatePublic
 
 // UpdatePublicKey checks and writes a change.
 func (s *Server) UpdatePublicKey(ctx context.Context, req *configv1.UpdatePublicKeyRequest) (*configv1.UpdatePublicKeyResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetPublicKey(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdatePublicKey", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetPublicKey(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +90,7 @@ func (s *Server) UpdatePublicKey(ctx context.Context, req *configv1.UpdatePublic
 
 // DeletePublicKey removes one that nothing refers to.
 func (s *Server) DeletePublicKey(ctx context.Context, req *configv1.DeletePublicKeyRequest) (*configv1.DeletePublicKeyResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeletePublicKey", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

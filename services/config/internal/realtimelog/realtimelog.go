@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/realtime"
 	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -64,13 +63,7 @@ func (s *Server) ListRealtimeLogConfigs(ctx context.Context, req *configv1.ListR
 
 // CreateRealtimeLogConfig checks and writes a new one.
 func (s *Server) CreateRealtimeLogConfig(ctx context.Context, req *configv1.CreateRealtimeLogConfigRequest) (*configv1.CreateRealtimeLogConfigResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetRealtimeLogConfig(), req.GetRealtimeLogConfigId(), collection.Options{
-		Request: req, Method: "CreateRealtimeLogConfig", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-		Bad: realtime.CheckID(req.GetRealtimeLogConfigId()),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetRealtimeLogConfig(), req.GetRealtimeLogConfigId(), collection.Of(req, realtime.CheckID(req.GetRealtimeLogConfigId())...))
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +72,7 @@ func (s *Server) CreateRealtimeLogConfig(ctx context.Context, req *configv1.Crea
 
 // UpdateRealtimeLogConfig checks and writes a change.
 func (s *Server) UpdateRealtimeLogConfig(ctx context.Context, req *configv1.UpdateRealtimeLogConfigRequest) (*configv1.UpdateRealtimeLogConfigResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetRealtimeLogConfig(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateRealtimeLogConfig", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetRealtimeLogConfig(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +81,7 @@ func (s *Server) UpdateRealtimeLogConfig(ctx context.Context, req *configv1.Upda
 
 // DeleteRealtimeLogConfig removes one that nothing refers to.
 func (s *Server) DeleteRealtimeLogConfig(ctx context.Context, req *configv1.DeleteRealtimeLogConfigRequest) (*configv1.DeleteRealtimeLogConfigResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteRealtimeLogConfig", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}

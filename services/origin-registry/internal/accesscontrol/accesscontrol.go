@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/access"
 	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -69,12 +68,7 @@ func (s *Server) ListOriginAccessControls(ctx context.Context, req *originv1.Lis
 
 // CreateOriginAccessControl checks and writes a new one.
 func (s *Server) CreateOriginAccessControl(ctx context.Context, req *originv1.CreateOriginAccessControlRequest) (*originv1.CreateOriginAccessControlResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Create(ctx, req.GetOriginAccessControl(), "", collection.Options{
-		Request: req, Method: "CreateOriginAccessControl", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Create(ctx, req.GetOriginAccessControl(), "", collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +77,7 @@ func (s *Server) CreateOriginAccessControl(ctx context.Context, req *originv1.Cr
 
 // UpdateOriginAccessControl checks and writes a change.
 func (s *Server) UpdateOriginAccessControl(ctx context.Context, req *originv1.UpdateOriginAccessControlRequest) (*originv1.UpdateOriginAccessControlResponse, error) {
-	if err := collection.Unsupported(rules.Unsupported(req)); err != nil {
-		return nil, err
-	}
-	made, warnings, err := s.c.Update(ctx, req.GetOriginAccessControl(), req.GetUpdateMask(), collection.Options{
-		Request: req, Method: "UpdateOriginAccessControl", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	made, warnings, err := s.c.Update(ctx, req.GetOriginAccessControl(), req.GetUpdateMask(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +86,7 @@ func (s *Server) UpdateOriginAccessControl(ctx context.Context, req *originv1.Up
 
 // DeleteOriginAccessControl removes one that nothing refers to.
 func (s *Server) DeleteOriginAccessControl(ctx context.Context, req *originv1.DeleteOriginAccessControlRequest) (*originv1.DeleteOriginAccessControlResponse, error) {
-	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Options{
-		Request: req, Method: "DeleteOriginAccessControl", RequestID: req.GetRequestId(), ValidateOnly: req.GetValidateOnly(),
-	})
+	err := s.c.Delete(ctx, req.GetName(), req.GetEtag(), req.GetAllowMissing(), collection.Of(req))
 	if err != nil {
 		return nil, err
 	}
