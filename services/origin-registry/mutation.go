@@ -11,20 +11,14 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
 
-// mutation is what every request that writes can say beside what it writes.
-type mutation interface {
-	proto.Message
-	GetRequestId() string
-	GetValidateOnly() bool
-}
-
 // badRequestID says what is wrong with the idempotency key.
-func badRequestID(req mutation) []rules.Violation {
+func badRequestID(req collection.Mutation) []rules.Violation {
 	var out []rules.Violation
 	for _, v := range records.CheckRequestID(req.GetRequestId()) {
 		out = append(out, rules.Violation(v))
@@ -34,7 +28,7 @@ func badRequestID(req mutation) []rules.Violation {
 
 // recall looks a request up by its idempotency key (C3.17); one that only checks uses
 // none up (C6.18).
-func (s *Service) recall(ctx context.Context, req mutation) (r *records.Request, done string, err error) {
+func (s *Service) recall(ctx context.Context, req collection.Mutation) (r *records.Request, done string, err error) {
 	if req.GetValidateOnly() {
 		return nil, "", nil
 	}
@@ -52,7 +46,7 @@ func (s *Service) done(ctx context.Context, name string) (*originv1.Origin, erro
 }
 
 // send writes rec at key, or only looks at the conditions. tx is complete.
-func (s *Service) send(ctx context.Context, tx *etcd.Tx, req mutation, write func() (records.Version, error)) (records.Version, error) {
+func (s *Service) send(ctx context.Context, tx *etcd.Tx, req collection.Mutation, write func() (records.Version, error)) (records.Version, error) {
 	if req.GetValidateOnly() {
 		return records.Version{}, records.Check(ctx, tx)
 	}

@@ -18,13 +18,6 @@ import (
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
 
-// request is what all requests that write have in common.
-type request interface {
-	proto.Message
-	GetRequestId() string
-	GetValidateOnly() bool
-}
-
 // call is one attempt to do what a request asks for.
 type call struct {
 	// dry writes nothing (C6.18).
@@ -50,7 +43,7 @@ type outcome struct {
 // run makes attempts until one succeeds or fails for good. again says that an attempt
 // failed for a reason that may have passed. A request that was made before with the
 // same idempotency key is not made again: its answer is read anew (C3.17).
-func (s *Server) run(ctx context.Context, method, prefix string, req request, attempt func(c call) (out *outcome, again bool, err error)) (out *outcome, err error) {
+func (s *Server) run(ctx context.Context, method, prefix string, req collection.Mutation, attempt func(c call) (out *outcome, again bool, err error)) (out *outcome, err error) {
 	err = records.Retry(ctx, func() (again bool, err error) {
 		c, done, err := s.begin(ctx, method, prefix, req)
 		if err != nil {
@@ -68,7 +61,7 @@ func (s *Server) run(ctx context.Context, method, prefix string, req request, at
 
 // begin starts an attempt. done is the name of the distribution that the same request
 // has been made for before, empty for none.
-func (s *Server) begin(ctx context.Context, method, prefix string, req request) (c call, done string, err error) {
+func (s *Server) begin(ctx context.Context, method, prefix string, req collection.Mutation) (c call, done string, err error) {
 	c = call{dry: req.GetValidateOnly(), prefix: prefix, bad: checkRequestID(req)}
 	if c.dry || len(c.bad) > 0 { // a dry run never uses a key up (C6.18)
 		return c, "", nil

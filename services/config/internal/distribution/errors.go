@@ -65,7 +65,7 @@ func parseName(field, name string, bad ...rules.Violation) (string, error) {
 }
 
 // checkRequestID checks the form of an idempotency key.
-func checkRequestID(req request) []rules.Violation {
+func checkRequestID(req collection.Mutation) []rules.Violation {
 	var out []rules.Violation
 	for _, v := range records.CheckRequestID(req.GetRequestId()) {
 		out = append(out, rules.Violation(v))
