@@ -32,6 +32,7 @@ import (
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
@@ -319,25 +320,15 @@ func (a *actor) kill() {
 
 // body is an answer as a viewer has it.
 type body struct {
+	exchangetest.Silent
+
 	status int
 	text   strings.Builder
 }
 
 func (b *body) Send(ctx context.Context, a *exchange.Answer) (int64, error) {
 	b.status = a.Status
-	for _, c := range a.Body.Chunks {
-		b.text.Write(c)
-	}
-	if s := a.Body.Stream; s != nil {
-		defer s.Close()
-		for {
-			piece, err := s.Next(ctx)
-			b.text.Write(piece)
-			if err != nil {
-				break
-			}
-		}
-	}
+	_, _ = exchangetest.Read(ctx, a.Body, func(p []byte) { b.text.Write(p) })
 	return int64(b.text.Len()), nil
 }
 

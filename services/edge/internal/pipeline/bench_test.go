@@ -4,7 +4,6 @@ package pipeline
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -16,30 +15,15 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 )
 
 // discard is an adapter without a wire.
-type discard struct{}
+type discard struct{ exchangetest.Silent }
 
 func (discard) Send(ctx context.Context, a *exchange.Answer) (n int64, err error) {
-	for _, c := range a.Body.Chunks {
-		n += int64(len(c))
-	}
-	if s := a.Body.Stream; s != nil {
-		defer s.Close()
-		for {
-			b, err := s.Next(ctx)
-			if err != nil {
-				if err == io.EOF {
-					return n, nil
-				}
-				return n, err
-			}
-			n += int64(len(b))
-		}
-	}
-	return n, nil
+	return exchangetest.Read(ctx, a.Body, func([]byte) {})
 }
 
 // nowhere takes everything.

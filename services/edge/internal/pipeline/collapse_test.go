@@ -14,6 +14,7 @@ import (
 
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 )
 
@@ -51,6 +52,7 @@ type crowd struct {
 
 // watcher is a viewer that shows what it has so far.
 type watcher struct {
+	exchangetest.Silent
 	got
 	mu     sync.Mutex
 	so     strings.Builder
@@ -72,24 +74,9 @@ func (w *watcher) Send(ctx context.Context, a *exchange.Answer) (int64, error) {
 		defer w.mu.Unlock()
 		w.so.Write(b)
 	}
-	for _, c := range a.Body.Chunks {
-		add(c)
-	}
-	if a.Body.Stream != nil {
-		defer a.Body.Stream.Close()
-		for {
-			b, err := a.Body.Stream.Next(ctx)
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				w.err = err
-				return 0, err
-			}
-			add(b)
-		}
-	}
-	return int64(w.so.Len()), nil
+	var n int64
+	n, w.err = exchangetest.Read(ctx, a.Body, add)
+	return n, w.err
 }
 
 // start lets n viewers ask for a target.
@@ -442,6 +429,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // stalled is a viewer that takes one piece and stops.
 type stalled struct {
+	exchangetest.Silent
 	taken, stop chan struct{}
 	err         error
 }
@@ -457,6 +445,7 @@ func (s *stalled) Send(ctx context.Context, a *exchange.Answer) (int64, error) {
 
 // counting is a viewer that throws away what it gets.
 type counting struct {
+	exchangetest.Silent
 	after chan struct{}
 	n     int64
 	each  func()
@@ -473,7 +462,7 @@ func (c *counting) Send(ctx context.Context, a *exchange.Answer) (int64, error) 
 		if err != nil {
 			return c.n, err
 		}
-		c.n += int64(len(b))
+		c.n += b.Size()
 		c.each()
 	}
 }

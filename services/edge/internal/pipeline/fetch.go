@@ -132,7 +132,7 @@ func (x *visit) take(a *served, now time.Time) {
 	}
 	x.reply = reply{
 		status: a.status, header: a.header, made: a.made, result: result, received: a.received,
-		body: exchange.Body{Stream: x.reader, Size: a.size},
+		body: exchange.Body{Stream: pouring{x.reader}, Size: a.size},
 	}
 	if x.collapsed && a.made == "" {
 		x.reply.header = a.shared
@@ -179,4 +179,15 @@ func (p *Pipeline) mayServeStale(o *store.Object, now time.Time) bool {
 // mayOutlive is mayServeStale for an object that is not invalidated.
 func mayOutlive(o *store.Object, now time.Time) bool {
 	return o != nil && !o.NoStaleOnError && httpcache.State(spanOf(o), now) != httpcache.Dead
+}
+
+// pouring is the body of a fill as a viewer gets it.
+type pouring struct{ *fill.Reader[*served] }
+
+var _ exchange.Stream = pouring{}
+
+// Next returns the bytes that came since.
+func (p pouring) Next(ctx context.Context) (exchange.Piece, error) {
+	b, err := p.Reader.Next(ctx)
+	return exchange.Piece{Bytes: b}, err
 }

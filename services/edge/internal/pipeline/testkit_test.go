@@ -27,6 +27,7 @@ import (
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
@@ -204,6 +205,7 @@ func failure(kind origin.Kind) page {
 
 // got is an answer as a viewer has it.
 type got struct {
+	exchangetest.Silent
 	status int
 	header header.Fields
 	body   string
@@ -220,24 +222,10 @@ func (g *got) xcache() string {
 // Send reads the body as an adapter does.
 func (g *got) Send(ctx context.Context, a *exchange.Answer) (int64, error) {
 	g.sends++
-	g.status, g.header, g.closed = a.Status, a.Header, a.Close
+	g.status, g.header, g.closed = a.Status, exchangetest.Header(a), a.Close
 	var b bytes.Buffer
-	for _, c := range a.Body.Chunks {
-		b.Write(c)
-	}
-	if s := a.Body.Stream; s != nil {
-		defer s.Close()
-		for {
-			piece, err := s.Next(ctx)
-			b.Write(piece)
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				g.err = err
-				break
-			}
-		}
+	if _, err := exchangetest.Read(ctx, a.Body, func(p []byte) { b.Write(p) }); err != nil {
+		g.err = err
 	}
 	g.body = b.String()
 	return int64(b.Len()), g.err

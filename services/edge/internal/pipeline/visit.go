@@ -164,7 +164,7 @@ func (x *visit) refuse(status int, reason string) bool {
 func (x *visit) stored(o *store.Object, now time.Time, result Result) bool {
 	x.reply = reply{
 		status: o.Status, header: o.Header, made: o.Made, result: result, received: o.ResponseTime,
-		body: exchange.Body{Chunks: o.Body, Size: o.Size},
+		body: exchange.Chunks(o.Body, o.Size),
 		aged: true, age: httpcache.Age(o.InitialAge, o.ResponseTime, now),
 	}
 	if o.Status >= 400 {

@@ -38,11 +38,11 @@ func (s *sender) sendByHand(a *exchange.Answer) (sent int64, err error) {
 	}
 	var head strings.Builder
 	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", a.Status, reasonHeaderTooLarge)
-	for _, f := range a.Header {
-		switch spelled(f.Name) {
+	for name, value := range a.Fields {
+		switch spelled(name) {
 		case "Content-Length", "Connection", "Transfer-Encoding", "Trailer":
 		default:
-			fmt.Fprintf(&head, "%s: %s\r\n", f.Name, f.Value)
+			fmt.Fprintf(&head, "%s: %s\r\n", name, value)
 		}
 	}
 	fmt.Fprintf(&head, "Content-Length: %d\r\nConnection: close\r\n\r\n", a.Body.Size)
@@ -53,12 +53,10 @@ func (s *sender) sendByHand(a *exchange.Answer) (sent int64, err error) {
 		linger(conn)
 		return 0, nil
 	}
-	for _, chunk := range a.Body.Chunks {
-		n, err := conn.Write(chunk)
-		sent += int64(n)
-		if err != nil {
-			return sent, err
-		}
+	n, err := conn.Write(a.Body.Bytes)
+	sent += int64(n)
+	if err != nil {
+		return sent, err
 	}
 	linger(conn)
 	return complete(sent, a.Body.Size)

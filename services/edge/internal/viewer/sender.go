@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
@@ -72,12 +73,8 @@ func (s *sender) send(ctx context.Context, a *exchange.Answer) (sent int64, err 
 	case a.Body.Stream != nil:
 		return s.stream(ctx, a.Body)
 	}
-	for _, chunk := range a.Body.Chunks {
-		n, err := s.write(chunk)
-		sent += n
-		if err != nil {
-			return sent, err
-		}
+	if sent, err = s.write(a.Body.Bytes); err != nil {
+		return sent, err
 	}
 	return complete(sent, a.Body.Size)
 }
@@ -89,14 +86,14 @@ func (s *sender) stream(ctx context.Context, body exchange.Body) (sent int64, er
 		return 0, err
 	}
 	for {
-		chunk, err := body.Stream.Next(ctx)
+		piece, err := body.Stream.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return complete(sent, body.Size)
 		}
 		if err != nil {
 			return sent, err
 		}
-		n, err := s.write(chunk)
+		n, err := s.writePiece(piece)
 		sent += n
 		if err == nil {
 			err = s.control.Flush()
@@ -112,6 +109,28 @@ func complete(sent, size int64) (int64, error) {
 		return sent, fmt.Errorf("%w: %d of %d bytes", errShort, sent, size)
 	}
 	return sent, nil
+}
+
+// writePiece sends a piece of a stream.
+func (s *sender) writePiece(p exchange.Piece) (sent int64, err error) {
+	if p.File == nil {
+		return s.write(p.Bytes)
+	}
+	section := io.NewSectionReader(p.File, p.Offset, p.Length)
+	buf := make([]byte, min(p.Length, maxWrite))
+	for {
+		n, err := section.Read(buf)
+		sent += int64(n)
+		if _, werr := s.write(buf[:n]); werr != nil {
+			return sent, werr
+		}
+		switch {
+		case err == io.EOF:
+			return complete(sent, p.Length)
+		case err != nil:
+			return sent, err
+		}
+	}
 }
 
 // write sends a chunk in pieces that each have the whole stall time.
@@ -144,13 +163,13 @@ func (s *sender) head(a *exchange.Answer) {
 	h := s.w.Header()
 	h["Date"], h["Content-Type"] = nil, nil // keeps net/http from adding its own
 	length := ""
-	for _, f := range a.Header {
-		switch name := spelled(f.Name); name {
+	for field, value := range a.Fields {
+		switch name := spelled(field); name {
 		case "Content-Length":
-			length = f.Value
+			length = value
 		case "Connection", "Transfer-Encoding", "Trailer": // of the connection: net/http's to decide
 		default:
-			h[name] = append(h[name], f.Value)
+			h[name] = append(h[name], value)
 		}
 	}
 	switch {
@@ -198,6 +217,25 @@ func spelled(name string) string {
 		}
 	}
 	return name
+}
+
+// Interim passes an interim answer on.
+func (s *sender) Interim(status int, h header.Fields) error {
+	if status < 102 || status > 199 || !s.request.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	to := s.w.Header()
+	for _, f := range h {
+		to[f.Name] = append(to[f.Name], f.Value)
+	}
+	s.w.WriteHeader(status)
+	clear(to)
+	return nil
+}
+
+// Watch returns ctx: net/http watches every connection.
+func (s *sender) Watch(ctx context.Context) (watched context.Context, stop func()) {
+	return ctx, func() {}
 }
 
 // abort ends a connection whose answer is not whole: HTTP/1.1 without the last chunk

@@ -24,19 +24,19 @@ type pieces struct {
 	end    error
 }
 
-func (p *pieces) Next(context.Context) ([]byte, error) {
+func (p *pieces) Next(context.Context) (exchange.Piece, error) {
 	if len(p.pieces) == 0 {
-		return nil, p.end
+		return exchange.Piece{}, p.end
 	}
 	next := p.pieces[0]
 	p.pieces = p.pieces[1:]
-	return next, nil
+	return exchange.Piece{Bytes: next}, nil
 }
 
 func (p *pieces) Close() {}
 
 func TestAnswers(t *testing.T) {
-	body := exchange.Body{Chunks: [][]byte{[]byte("hello "), []byte("world")}, Size: 11}
+	body := exchange.Bytes([]byte("hello world"))
 	stream := func(size int64) exchange.Body {
 		return exchange.Body{Stream: &pieces{pieces: [][]byte{[]byte("hello "), []byte("world")}, end: io.EOF}, Size: size}
 	}
@@ -175,15 +175,15 @@ type gate struct {
 	bytes chan byte
 }
 
-func (g *gate) Next(ctx context.Context) ([]byte, error) {
+func (g *gate) Next(ctx context.Context) (exchange.Piece, error) {
 	select {
 	case b, ok := <-g.bytes:
 		if !ok {
-			return nil, io.EOF
+			return exchange.Piece{}, io.EOF
 		}
-		return []byte{b}, nil
+		return exchange.Piece{Bytes: []byte{b}}, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return exchange.Piece{}, ctx.Err()
 	}
 }
 
@@ -287,7 +287,7 @@ func TestStoppedReaderIsCut(t *testing.T) {
 	for _, proto := range []string{"http", "https"} {
 		t.Run(proto, func(t *testing.T) {
 			errs := make(chan error, 1)
-			endless := exchange.Body{Chunks: slices.Repeat([][]byte{make([]byte, 1<<20)}, 256), Size: 256 << 20}
+			endless := exchange.Chunks(slices.Repeat([][]byte{make([]byte, 1<<20)}, 256), 256<<20)
 			s := serve(t, func(ctx context.Context, _ *exchange.Request, to exchange.Sender) {
 				_, err := to.Send(ctx, &exchange.Answer{Status: 200, Body: endless})
 				errs <- err
