@@ -10,6 +10,8 @@ package cachekey
 
 import (
 	"encoding/binary"
+	"strings"
+	"unsafe"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
@@ -68,6 +70,13 @@ type Forward struct {
 // Build returns the key of a request and what goes to the origin with it. For a
 // policy that keys no header, cookie or query the key is the only allocation.
 func (p *Policy) Build(in Parts) (Key, Forward) {
+	var room [256]byte
+	b, f := p.Append(room[:0], in)
+	return Key(b), f
+}
+
+// Append is Build into room. Strings of Forward may be parts of in.
+func (p *Policy) Append(room []byte, in Parts) ([]byte, Forward) {
 	var f Forward
 	f.Query = p.query.queryString(in.Query)
 	f.HasQuery = f.Query != ""
@@ -76,14 +85,27 @@ func (p *Policy) Build(in Parts) (Key, Forward) {
 	f.Encoding = p.class(in.Header)
 	f.AcceptEncoding, f.HasAcceptEncoding = f.Encoding.acceptEncoding()
 
-	var room [256]byte
-	b := appendPart(room[:0], in.Distribution)
+	b := appendPart(room, in.Distribution)
 	b = appendPart(b, methodPart(in.Method))
 	b = appendPart(b, in.Path)
 	b = appendPart(b, f.Query)
 	b, f.Header = p.appendHeaders(b, in.Header)
 	b = appendPart(b, f.Cookie)
-	return Key(append(b, f.Encoding.keyByte())), f
+	return append(b, f.Encoding.keyByte()), f
+}
+
+// View returns the key in b without a copy. It is valid until b is written to; Own
+// makes one that lasts.
+func View(b []byte) Key { return Key(unsafe.String(unsafe.SliceData(b), len(b))) }
+
+// Own returns a key that shares no bytes with b of View.
+func (k Key) Own() Key { return Key(strings.Clone(string(k))) }
+
+// SetEncoding puts another class of Accept-Encoding into the key in b, which Append has made.
+func SetEncoding(b []byte, c Class) {
+	if len(b) > 0 {
+		b[len(b)-1] = c.keyByte()
+	}
 }
 
 // WithEncoding returns the key of the same request in another class of

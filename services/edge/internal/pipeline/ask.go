@@ -66,7 +66,7 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 // meanwhile answers with an object that was stored between lookup and the beginning
 // of this fill: without it the end of one fill would be the beginning of another.
 func (p *Pipeline) meanwhile(f *fill.Fill[*served], q *question) bool {
-	now := p.find(q.name, q.class, q.request.Method, p.Now())
+	now := p.find([]byte(q.name), q.class, q.request.Method, p.Now())
 	if now.usable {
 		f.Begin(&served{object: now.object, result: ResultHit}, fill.Body{Shared: true})
 		return true
@@ -131,7 +131,7 @@ func (p *Pipeline) pour(
 	if err != nil || !whole || !storable {
 		return err
 	}
-	p.keep(q, object, pieces)
+	p.save(q, object, pieces)
 	return nil
 }
 

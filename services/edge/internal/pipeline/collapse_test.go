@@ -68,7 +68,7 @@ func (w *watcher) far() string {
 // Send reads the body piece by piece.
 func (w *watcher) Send(ctx context.Context, a *exchange.Answer) (int64, error) {
 	w.sends++
-	w.status, w.header = a.Status, a.Header
+	w.status, w.header = a.Status, exchangetest.Header(a)
 	add := func(b []byte) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

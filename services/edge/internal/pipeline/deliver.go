@@ -5,6 +5,7 @@ package pipeline
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
@@ -55,7 +56,10 @@ func (x *visit) condition() {
 	stored := httpcache.Response{Status: r.status, Header: r.header, ResponseTime: r.received}
 	switch httpcache.Evaluate(x.req.Method, x.header, stored) {
 	case httpcache.NotModified:
-		r.status, r.header, r.body = 304, httpcache.NotModifiedHeader(r.header), exchange.Body{}
+		r.status, r.body = 304, exchange.Body{}
+		if r.object == nil {
+			r.header = httpcache.NotModifiedHeader(r.header)
+		}
 	case httpcache.PreconditionFailed:
 		x.refuse(412, "A precondition of this request does not hold.")
 	default:
@@ -70,15 +74,19 @@ func (x *visit) condition() {
 // those of the edge (D22.1).
 func (p *Pipeline) compose(x *visit) {
 	r := &x.reply
-	const own = 5 // Via, X-Cache, Pop, request id, Age
-	var h header.Fields
+	h, lines := header.Fields(x.own[:0]), []byte(nil)
 	switch {
 	case r.made != "":
-		h = p.page(x, own)
+		h = p.page(x, len(x.own))
 	case r.location != "":
-		h = p.redirect(x, own)
+		h = p.redirect(x, len(x.own))
+	case r.object != nil && (x.rules.CookiesForwarded || !r.object.SetsCookie):
+		lines = r.object.Lines(r.status)
 	default:
-		h = r.header.Clone(own)
+		if r.object != nil && r.status == 304 {
+			r.header = httpcache.NotModifiedHeader(r.header)
+		}
+		h = r.header.Clone(len(x.own))
 		if !x.rules.CookiesForwarded {
 			h.Del("Set-Cookie") // D17.6, also if it was stored under another policy
 		}
@@ -90,7 +98,7 @@ func (p *Pipeline) compose(x *visit) {
 	}
 	h.Add(p.Brand.RequestID, x.id)
 	if r.aged {
-		h.Add("Age", strconv.FormatInt(int64(r.age.Seconds()), 10)) // D13.14
+		h.Add("Age", view(strconv.AppendInt(x.ageRoom[:0], int64(r.age/time.Second), 10))) // D13.14
 	}
 	if x.req.Method == "HEAD" {
 		if r.body.Stream != nil {
@@ -98,7 +106,7 @@ func (p *Pipeline) compose(x *visit) {
 		}
 		r.body = exchange.Body{} // D13.30: the header tells its length
 	}
-	x.answer = exchange.Answer{Status: r.status, Header: h, Body: r.body, Close: r.closing}
+	x.answer = exchange.Answer{Status: r.status, Lines: lines, Header: h, Body: r.body, Close: r.closing}
 }
 
 // page makes the error page the body and returns its head (D22.12).

@@ -47,6 +47,9 @@ type served struct {
 // wait for the same fill (D14.8), unless that began before an invalidation of what they
 // ask for (D25.15); the others have one each.
 func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
+	if p.keep(ctx, x) {
+		return true
+	}
 	o, ok := x.config.Origin(&x.behavior.Origin)
 	if !ok {
 		return x.refuse(503, "The origin of this distribution is not available.")

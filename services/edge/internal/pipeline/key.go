@@ -33,12 +33,13 @@ func (p *Pipeline) key(_ context.Context, x *visit) bool {
 		fields = fields.Clone(0)
 		fields.Del("Accept-Encoding")
 	}
-	x.name, x.forward = policy.Key.Build(cachekey.Parts{
+	x.keyRoom, x.forward = policy.Key.Append(x.keyRoom[:0], cachekey.Parts{
 		Distribution: x.distribution.ID,
 		Method:       x.req.Method,
 		Path:         x.path,
 		Query:        x.query,
 		Header:       fields,
 	})
+	x.name = cachekey.View(x.keyRoom)
 	return false
 }

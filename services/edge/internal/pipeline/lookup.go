@@ -20,7 +20,7 @@ func (p *Pipeline) lookup(_ context.Context, x *visit) bool {
 		return false
 	}
 	now := p.Now()
-	f := p.find(x.name, x.forward.Encoding, x.req.Method, now)
+	f := p.find(x.keyRoom, x.forward.Encoding, x.req.Method, now)
 	x.apart = f.apart || x.rules.CookiesForwarded // D14.9
 	switch {
 	case f.usable:
@@ -46,15 +46,20 @@ type found struct {
 
 // find looks a key up in the classes of Accept-Encoding that may serve (D11.18). A
 // HEAD request is served by the object of a GET, or else by one of its own (D13.30,
-// D13.31).
-func (p *Pipeline) find(key cachekey.Key, class cachekey.Class, method string, now time.Time) found {
+// D13.31). The bytes of the key are those of cachekey.Append; they come back as they
+// were.
+func (p *Pipeline) find(key []byte, class cachekey.Class, method string, now time.Time) found {
 	var best found
 	for _, c := range class.Candidates() {
-		k := key.WithEncoding(c)
-		if p.consider(k, now, &best) || method == "HEAD" && p.consider(headKey(k), now, &best) {
+		cachekey.SetEncoding(key, c)
+		if p.consider(cachekey.View(key), now, &best) {
+			break
+		}
+		if method == "HEAD" && p.consider(cachekey.View(append(key, headSuffix...)), now, &best) {
 			break
 		}
 	}
+	cachekey.SetEncoding(key, class)
 	return best
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"unsafe"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
 )
@@ -67,17 +68,22 @@ func (w *words) redirectPage(status int) []byte {
 `, title, title, w.name)
 }
 
-// newRequestID returns 40 random bytes in base64url, 56 characters (D22.4). An id
-// has to be unique, not secret.
-func newRequestID() string {
+// requestIDLength is that of 40 bytes in base64url (D22.4).
+const requestIDLength = 56
+
+// requestID writes 40 random bytes in base64url and returns them as a string that
+// shares the room (D22.4). An id has to be unique, not secret.
+func requestID(room *[requestIDLength]byte) string {
 	var raw [40]byte
 	for i := 0; i < len(raw); i += 8 {
 		binary.LittleEndian.PutUint64(raw[i:], rand.Uint64())
 	}
-	var text [56]byte
-	base64.URLEncoding.Encode(text[:], raw[:])
-	return string(text[:])
+	base64.URLEncoding.Encode(room[:], raw[:])
+	return view(room[:])
 }
+
+// view is b as a string, without a copy.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // newPseudonym returns the 32 hex digits by which this edge is known in Via (D15.4).
 func newPseudonym() string {

@@ -163,8 +163,8 @@ var answering = [...]step{
 // Serve answers one request through to, once, and records it. The end of ctx means
 // that the viewer has left.
 func (p *Pipeline) Serve(ctx context.Context, req *exchange.Request, to exchange.Sender) {
-	x := &visit{req: req, header: req.Header, started: p.Now(), id: newRequestID()}
-	defer x.close()
+	x := newVisit(req, p.Now())
+	defer x.free()
 	ctx = p.open(ctx, x)
 	p.answer(ctx, x)
 	p.deliver(ctx, x, to)

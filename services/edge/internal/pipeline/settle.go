@@ -45,8 +45,8 @@ func (q *question) tagsIn(h header.Fields) []string {
 	return invalidation.ParseTags(h.Values(q.tags)...)
 }
 
-// keep stores a whole answer; what it was asked about is replaced (D14.7, D13.22).
-func (p *Pipeline) keep(q *question, o *store.Object, pieces [][]byte) {
+// save stores a whole answer; what it was asked about is replaced (D14.7, D13.22).
+func (p *Pipeline) save(q *question, o *store.Object, pieces [][]byte) {
 	o.Body = pieces
 	for _, piece := range pieces {
 		o.Size += int64(len(piece))
@@ -55,6 +55,7 @@ func (p *Pipeline) keep(q *question, o *store.Object, pieces [][]byte) {
 		o.Header = o.Header.Clone(1) // readers have the other one
 		o.Header.Set("Content-Length", strconv.FormatInt(o.Size, 10))
 	}
+	o.Prepare(httpcache.NotModifiedHeader)
 	p.offer(o)
 	if q.replaces() && q.object.Key != o.Key {
 		p.Store.Replace(q.object, nil) // another class of Accept-Encoding
@@ -137,6 +138,7 @@ func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Res
 	if q.tags != "" && res.Header.Has(q.tags) {
 		next.Tags = q.tagsIn(res.Header)
 	}
+	next.Prepare(httpcache.NotModifiedHeader)
 	if a.Storable {
 		p.Store.Replace(old, &next)
 	} else {
@@ -150,7 +152,7 @@ func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Res
 // recall looks for an object to fall back on that has come since the lookup.
 func (p *Pipeline) recall(q *question) {
 	if q.object == nil && !q.rules.Disabled() {
-		q.object = p.find(q.name, q.class, q.request.Method, p.Now()).object
+		q.object = p.find([]byte(q.name), q.class, q.request.Method, p.Now()).object
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -102,10 +103,10 @@ func (x *visit) finish(span trace.Span, now time.Time) {
 // attributes are the words of the glossary, as in the log line.
 func (x *visit) attributes() []attribute.KeyValue {
 	out := []attribute.KeyValue{
-		attribute.String("request_id", x.id),
-		attribute.String("method", clip(x.req.Method)),
-		attribute.String("host", clip(x.req.Host)),
-		attribute.String("path", clip(x.path)),
+		attribute.String("request_id", strings.Clone(x.id)),
+		attribute.String("method", strings.Clone(clip(x.req.Method))), // spans outlive the exchange
+		attribute.String("host", strings.Clone(clip(x.req.Host))),
+		attribute.String("path", strings.Clone(clip(x.path))),
 		attribute.Int("status", x.status()),
 		attribute.String("outcome", x.outcome.String()),
 		attribute.String("result", x.reply.result.String()),
@@ -182,7 +183,7 @@ func linkOrigin(ctx context.Context, x *visit, a *served) {
 type carrier struct{ fields *header.Fields }
 
 // Get returns the value of a field.
-func (c carrier) Get(key string) string { return c.fields.Get(key) }
+func (c carrier) Get(key string) string { return strings.Clone(c.fields.Get(key)) }
 
 // Set sets a field.
 func (c carrier) Set(key, value string) { c.fields.Set(key, value) }

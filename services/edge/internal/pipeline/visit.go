@@ -3,6 +3,9 @@
 package pipeline
 
 import (
+	"context"
+	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -132,12 +135,62 @@ type visit struct {
 	sending   bool          // the answer is the adapter's
 	sent      int64
 	err       error
+
+	room
+}
+
+// room is what a visit writes into, so that a hit allocates nothing.
+type room struct {
+	keyRoom []byte // of name
+	idRoom  [requestIDLength]byte
+	ageRoom [20]byte
+	own     [6]header.Field // of the edge, in the answer
+}
+
+// visits are those that nobody uses.
+var visits = sync.Pool{New: func() any { return &visit{room: room{keyRoom: make([]byte, 0, 512)}} }} //nolint:gochecknoglobals // shared by all pipelines: it has no state
+
+// newVisit begins a visit. It ends with free.
+func newVisit(req *exchange.Request, now time.Time) *visit {
+	x := visits.Get().(*visit) //nolint:errcheck // visits holds nothing else
+	x.req, x.header, x.started = req, req.Header, now
+	x.id = requestID(&x.idRoom)
+	return x
+}
+
+// free ends a visit: nobody may use it or what it has written any more.
+func (x *visit) free() {
+	x.close()
+	keyRoom := x.keyRoom
+	*x = visit{}
+	x.keyRoom = keyRoom[:0]
+	visits.Put(x)
+}
+
+// keep makes everything that the visit has of the viewer's its own: something is going
+// to outlive the exchange. It takes the steps again that have looked at it.
+func (p *Pipeline) keep(ctx context.Context, x *visit) bool {
+	x.req.Own()
+	x.id = strings.Clone(x.id)
+	path, query, _ := strings.Cut(x.req.Target, "?")
+	if x.path != x.distribution.RootObject {
+		x.path = path
+	}
+	x.query, x.header = query, endToEnd(x.req.Header)
+	if p.key(ctx, x) {
+		return true
+	}
+	x.name = x.name.Own()
+	return false
 }
 
 // reply is the answer as the steps decide it; deliver makes the head of it.
 type reply struct {
 	status int
-	// header is shared with the store: never written to.
+	// object is what the store has, if that is the answer: its header and lines are
+	// shared with it, never written to.
+	object *store.Object
+	// header is that of any other answer.
 	header header.Fields
 	body   exchange.Body
 	result Result
@@ -163,7 +216,7 @@ func (x *visit) refuse(status int, reason string) bool {
 // stored makes a stored object the answer, and ends the path.
 func (x *visit) stored(o *store.Object, now time.Time, result Result) bool {
 	x.reply = reply{
-		status: o.Status, header: o.Header, made: o.Made, result: result, received: o.ResponseTime,
+		status: o.Status, object: o, header: o.Header, made: o.Made, result: result, received: o.ResponseTime,
 		body: exchange.Chunks(o.Body, o.Size),
 		aged: true, age: httpcache.Age(o.InitialAge, o.ResponseTime, now),
 	}

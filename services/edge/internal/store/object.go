@@ -59,12 +59,14 @@ type Object struct {
 	// Stamp is how far the edge had come when the origin request began that brought
 	// the body, or last confirmed it (design 3.5).
 	Stamp *invalidation.Stamp
+
+	head // made by Prepare
 }
 
 // Cost is the number of bytes that the object counts for: its body, its header
 // and a share for bookkeeping.
 func (o *Object) Cost() int64 {
-	n := int64(len(o.Key)) + objectOverhead + o.Size
+	n := int64(len(o.Key)+len(o.lines)) + objectOverhead + o.Size
 	for _, tag := range o.Tags {
 		n += int64(len(tag)) + fieldOverhead/2
 	}
