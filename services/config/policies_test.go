@@ -251,8 +251,10 @@ func TestCachePolicyRequests(t *testing.T) {
 	if got.GetDisplayName() != "renamed" || got.GetDefaultTtl().GetSeconds() != 86400 || !got.GetCreateTime().AsTime().Equal(p.GetCreateTime().AsTime()) {
 		t.Errorf("C6.16: replaced: %v", got)
 	}
-	_, err = update(&configv1.CachePolicy{Name: p.GetName(), Semantics: configv1.CacheSemantics_CACHE_SEMANTICS_HTTP})
-	wantError(t, "design 3.16: not built", err, codes.Unimplemented, "UNSUPPORTED_OPERATION")
+	got = must[*configv1.CachePolicy](t)(update(&configv1.CachePolicy{Name: p.GetName(), Semantics: configv1.CacheSemantics_CACHE_SEMANTICS_HTTP}, "semantics", "default_ttl"))
+	if got.GetSemantics() != configv1.CacheSemantics_CACHE_SEMANTICS_HTTP || got.GetDefaultTtl().GetSeconds() != 0 {
+		t.Errorf("design 3.16: the semantics of HTTP: %v", got)
+	}
 	_, err = r.policies.DeleteCachePolicy(ctx, &configv1.DeleteCachePolicyRequest{Name: p.GetName(), ValidateOnly: true})
 	if err != nil {
 		t.Error(body(err))

@@ -217,8 +217,7 @@ func (f *findings) behavior(field string, b *configv1.CacheBehavior, origins map
 		f.add(field+".target_origin_id", ReasonNoSuchOrigin, "is %.100q, and no origin of this distribution has that id", id)
 	}
 	f.required(field+".viewer_protocol_policy", b.GetViewerProtocolPolicy())
-	f.enum(field+".allowed_methods", b.GetAllowedMethods())
-	f.enum(field+".cached_methods", b.GetCachedMethods())
+	f.methods(field, b)
 	if b.GetCaching() == nil {
 		f.add(field+".cache_policy", ReasonInvalid, "is empty; want %s and an id", keys.CachePolicies.Name(""))
 		return
@@ -226,6 +225,23 @@ func (f *findings) behavior(field string, b *configv1.CacheBehavior, origins map
 	if _, ok := b.GetCaching().(*configv1.CacheBehavior_CachePolicy); ok {
 		_, bad := ParseName(field+".cache_policy", keys.CachePolicies, b.GetCachePolicy())
 		f.join(bad)
+	}
+}
+
+// methods checks C2.71 and C2.72: only answers to GET, HEAD and OPTIONS are ever
+// stored, and only those to methods that viewers may use.
+func (f *findings) methods(field string, b *configv1.CacheBehavior) {
+	const fewest, options = configv1.MethodSet_METHOD_SET_GET_HEAD, configv1.MethodSet_METHOD_SET_GET_HEAD_OPTIONS
+	allowed, cached := b.GetAllowedMethods(), b.GetCachedMethods()
+	f.enum(field+".allowed_methods", allowed)
+	f.enum(field+".cached_methods", cached)
+	switch field += ".cached_methods"; cached {
+	case configv1.MethodSet_METHOD_SET_ALL, configv1.MethodSet_METHOD_SET_ANY:
+		f.add(field, ReasonInvalid, "is %s, but only answers to GET, HEAD and OPTIONS can be stored; want %s or %s", cached, fewest, options)
+	case options:
+		if allowed == fewest {
+			f.add(field, ReasonInvalid, "has OPTIONS, which allowed_methods does not have; want %s, or OPTIONS in both", fewest)
+		}
 	}
 }
 

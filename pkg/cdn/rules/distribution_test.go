@@ -83,6 +83,12 @@ func repeat[T any](n int, of func(i int) T) []T {
 
 func TestCheckDistribution(t *testing.T) {
 	none := []string(nil)
+	const (
+		getHead   = configv1.MethodSet_METHOD_SET_GET_HEAD
+		options   = configv1.MethodSet_METHOD_SET_GET_HEAD_OPTIONS
+		every     = configv1.MethodSet_METHOD_SET_ALL
+		anyMethod = configv1.MethodSet_METHOD_SET_ANY
+	)
 	for _, tt := range []struct {
 		name   string
 		change func(d *configv1.Distribution)
@@ -179,6 +185,24 @@ func TestCheckDistribution(t *testing.T) {
 			"config.default_cache_behavior.allowed_methods UNKNOWN_ENUM_VALUE",
 			"config.default_cache_behavior.cached_methods UNKNOWN_ENUM_VALUE",
 		}},
+		{"C2.355, C2.72: methods that answers can be stored of", func(d *configv1.Distribution) {
+			for i, m := range [][2]configv1.MethodSet{
+				{getHead, getHead}, {options, getHead}, {options, options}, {every, options}, {anyMethod, options}, {0, 0}, {every, 0},
+			} {
+				b := behavior(fmt.Sprint(i), "web")
+				b.AllowedMethods, b.CachedMethods = m[0], m[1]
+				d.Config.CacheBehaviors = append(d.Config.CacheBehaviors, b)
+			}
+		}, none},
+		{"C2.355, C2.71, C2.72: methods that they cannot", func(d *configv1.Distribution) {
+			for i, m := range [][2]configv1.MethodSet{{getHead, options}, {0, options}, {every, every}, {anyMethod, anyMethod}} {
+				b := behavior(fmt.Sprint(i), "web")
+				b.AllowedMethods, b.CachedMethods = m[0], m[1]
+				d.Config.CacheBehaviors = append(d.Config.CacheBehaviors, b)
+			}
+		}, repeat(4, func(i int) string {
+			return fmt.Sprintf("config.cache_behaviors[%d].cached_methods INVALID_ARGUMENT", i)
+		})},
 		{"C2.360: every status", func(d *configv1.Distribution) {
 			for _, code := range []int32{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504} {
 				d.Config.CustomErrorResponses = append(d.Config.CustomErrorResponses, &configv1.CustomErrorResponse{ErrorCode: code})

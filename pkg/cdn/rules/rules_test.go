@@ -91,14 +91,14 @@ func TestUnsupported(t *testing.T) {
 	d := &configv1.Distribution{Staging: true, Config: &configv1.DistributionConfig{
 		GeoRestriction: &configv1.GeoRestriction{}, HttpVersion: configv1.HttpVersion_HTTP_VERSION_HTTP3,
 		DefaultCacheBehavior: &configv1.CacheBehavior{AllowedMethods: configv1.MethodSet_METHOD_SET_GET_HEAD},
-		CacheBehaviors:       []*configv1.CacheBehavior{{}, {Compress: true, AllowedMethods: configv1.MethodSet_METHOD_SET_ALL, TrustedKeyGroups: []string{"keyGroups/a"}}},
+		CacheBehaviors:       []*configv1.CacheBehavior{{}, {Compress: true, AllowedMethods: configv1.MethodSet_METHOD_SET_ANY, TrustedKeyGroups: []string{"keyGroups/a"}}},
 	}}
 	var got []string
 	for _, v := range Unsupported(d) {
 		got = append(got, v.Field)
 	}
 	want := []string{
-		"config.cache_behaviors[1].allowed_methods", "config.cache_behaviors[1].compress",
+		"config.cache_behaviors[1].compress",
 		"config.cache_behaviors[1].trusted_key_groups[0]", "config.geo_restriction", "config.http_version",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

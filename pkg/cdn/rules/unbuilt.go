@@ -23,18 +23,10 @@ func unbuilt() map[protoreflect.FullName][]protoreflect.EnumNumber {
 
 // unbuiltValues are fields of which only some values have no effect.
 func unbuiltValues() map[protoreflect.FullName][]protoreflect.EnumNumber {
-	methods := []protoreflect.EnumNumber{
-		configv1.MethodSet_METHOD_SET_GET_HEAD_OPTIONS.Number(),
-		configv1.MethodSet_METHOD_SET_ALL.Number(),
-		configv1.MethodSet_METHOD_SET_ANY.Number(),
-	}
 	return map[protoreflect.FullName][]protoreflect.EnumNumber{
 		"seafront.config.v1.DistributionConfig.http_version": {
 			configv1.HttpVersion_HTTP_VERSION_HTTP3.Number(), configv1.HttpVersion_HTTP_VERSION_HTTP2_AND_3.Number(),
 		},
-		"seafront.config.v1.CacheBehavior.allowed_methods": methods,
-		"seafront.config.v1.CacheBehavior.cached_methods":  methods,
-		"seafront.config.v1.CachePolicy.semantics":         {configv1.CacheSemantics_CACHE_SEMANTICS_HTTP.Number()},
 		"seafront.origin.v1.OriginAccessControl.origin_type": {
 			originv1.OriginAccessControl_ORIGIN_TYPE_MEDIASTORE.Number(),
 			originv1.OriginAccessControl_ORIGIN_TYPE_MEDIAPACKAGEV2.Number(),

@@ -175,6 +175,7 @@ func (out *Behavior) compile(field func() string, b *configv1.CacheBehavior, tar
 	default:
 		return invalid("%s.viewer_protocol_policy is not set", field())
 	}
+	out.Methods = MethodSet{allowed: reaches(b.GetAllowedMethods()), cached: reaches(b.GetCachedMethods())}
 	var ok bool
 	if out.policy, ok = strings.CutPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/"); !ok {
 		return invalid("%s.cache_policy: %q is not cachePolicies/{cache_policy}", field(), b.GetCachePolicy())
@@ -195,10 +196,19 @@ func compileCachePolicy(id string, p *configv1.CachePolicy) (*CachePolicy, error
 	cookies, query := selection(p.GetCookies()), selection(p.GetQueryStrings())
 	out := &CachePolicy{
 		ID:               id,
+		Semantics:        CloudFrontSemantics,
 		Min:              p.GetMinTtl().AsDuration(),
 		Def:              orDefault(p.GetDefaultTtl(), 24*time.Hour),
 		Max:              orDefault(p.GetMaxTtl(), 365*24*time.Hour),
+		CacheStatus:      p.GetCacheStatus(),
 		CookiesForwarded: cookies.Mode != cachekey.None,
+	}
+	if p.GetSemantics() == configv1.CacheSemantics_CACHE_SEMANTICS_HTTP {
+		out.Semantics, out.Heuristic = HTTPSemantics, p.GetHeuristicFreshness()
+		out.Def = p.GetDefaultTtl().AsDuration()
+		if out.Min != 0 {
+			return nil, invalid("min_ttl is %v; by the semantics of HTTP it is 0", out.Min)
+		}
 	}
 	if p.GetDefaultTtl() == nil {
 		out.Def = max(out.Def, out.Min) // C2.92

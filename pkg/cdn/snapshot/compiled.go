@@ -54,6 +54,8 @@ type Behavior struct {
 	// Pattern is the path pattern as configured, or "*" for the default behavior.
 	Pattern  string
 	Protocol ProtocolPolicy
+	// Methods are those that viewers may use, and those of which answers are stored.
+	Methods MethodSet
 	// Origin is where misses go.
 	Origin Target
 
@@ -78,8 +80,17 @@ type Target struct {
 
 // CachePolicy is the compiled form of a cache policy. It is immutable.
 type CachePolicy struct {
-	ID            string
+	ID string
+	// Semantics says which rules of caching apply (design 3.16).
+	Semantics Semantics
+	// Min, Def and Max are the TTLs of D13.1. By the semantics of HTTP Min is 0, Def the
+	// lifetime of answers without one of their own, 0 for none, and Max caps all.
 	Min, Def, Max time.Duration
+	// Heuristic says that Last-Modified makes a lifetime where nothing else does (RFC
+	// 9111 §4.2.2). Only by the semantics of HTTP.
+	Heuristic bool
+	// CacheStatus says that answers bear Cache-Status (RFC 9211).
+	CacheStatus bool
 	// Key tells which parts of a request are in the cache key.
 	Key cachekey.Policy
 	// CookiesForwarded says that any cookie goes to the origin (D14.4, D14.9).
@@ -89,6 +100,18 @@ type CachePolicy struct {
 
 	forwarded []string // names that answers may vary by
 }
+
+// Semantics is which rules of caching apply (design 3.16).
+type Semantics uint8
+
+// The semantics.
+const (
+	_ Semantics = iota
+	// CloudFrontSemantics: the settings of the distribution decide (D13, D14, D18).
+	CloudFrontSemantics
+	// HTTPSemantics: RFC 9111 as written.
+	HTTPSemantics
+)
 
 // Scheme is how an edge talks to an origin (D16.2).
 type Scheme uint8

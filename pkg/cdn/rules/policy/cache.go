@@ -35,7 +35,8 @@ func unkeyable() []string {
 }
 
 // DefaultCache fills what is left out of p (C2.92, C2.93, C2.94, C9.17). It is
-// idempotent. An absent min_ttl stays absent: it has no default.
+// idempotent. An absent min_ttl stays absent: it has no default. With the semantics of
+// HTTP an answer has no lifetime that nobody gave it.
 func DefaultCache(p *configv1.CachePolicy) {
 	longer := func(d time.Duration, than *durationpb.Duration) *durationpb.Duration {
 		// Compared as seconds: a Duration reaches further than a time.Duration.
@@ -44,8 +45,12 @@ func DefaultCache(p *configv1.CachePolicy) {
 		}
 		return durationpb.New(d)
 	}
+	usual := day
+	if isHTTP(p) {
+		usual = 0
+	}
 	if p.GetDefaultTtl() == nil {
-		p.DefaultTtl = longer(day, p.GetMinTtl())
+		p.DefaultTtl = longer(usual, p.GetMinTtl())
 	}
 	if p.GetMaxTtl() == nil {
 		p.MaxTtl = longer(year, p.GetDefaultTtl())
@@ -60,6 +65,10 @@ func DefaultCache(p *configv1.CachePolicy) {
 	if p.GetSemantics() == configv1.CacheSemantics_CACHE_SEMANTICS_UNSPECIFIED {
 		p.Semantics = configv1.CacheSemantics_CACHE_SEMANTICS_CLOUDFRONT
 	}
+}
+
+func isHTTP(p *configv1.CachePolicy) bool {
+	return p.GetSemantics() == configv1.CacheSemantics_CACHE_SEMANTICS_HTTP
 }
 
 // CheckCache returns everything that is wrong with p by itself. Field paths begin at
@@ -82,6 +91,10 @@ func CheckCache(p *configv1.CachePolicy, limits Items) []rules.Violation {
 		items(&f, "query_strings", p.GetQueryStrings(), limits.QueryStrings, ReasonTooManyQueryStrings, checkQueryString), // C2.98
 	)
 	f.Enum("semantics", p.GetSemantics())
+	if p.GetHeuristicFreshness() && !isHTTP(p) {
+		f.Add("heuristic_freshness", rules.ReasonInvalid, "is set, and only %s knows such a thing; want another semantics, or default_ttl",
+			configv1.CacheSemantics_CACHE_SEMANTICS_HTTP)
+	}
 	f.Join(rules.CheckLabels("labels", p.GetLabels()))
 	return f.Found()
 }
@@ -104,6 +117,9 @@ func checkTTLs(f *rules.Findings, p *configv1.CachePolicy) {
 		f.Add("min_ttl", rules.ReasonInvalid, "is not set; it has no default, 0s is the usual value")
 	}
 	f.Seconds("min_ttl", least, 0, maxTTL)
+	if isHTTP(p) && least.GetSeconds() > 0 {
+		f.Add("min_ttl", rules.ReasonInvalid, "is %ds; want 0s with %s, by which no answer is kept for longer than its origin says", least.GetSeconds(), p.GetSemantics())
+	}
 	f.Seconds("default_ttl", usual, 0, maxTTL)
 	if usual.GetSeconds() < least.GetSeconds() {
 		f.Add("default_ttl", rules.ReasonInvalid, "is %ds, below min_ttl (%ds); want at least as long", usual.GetSeconds(), least.GetSeconds())
@@ -141,6 +157,9 @@ func CacheWarnings(p *configv1.CachePolicy) []string {
 	var out []string
 	if p.GetMinTtl().GetSeconds() > 0 { // C9.18
 		out = append(out, fmt.Sprintf("min_ttl: answers that their origin marks no-store, no-cache or private are kept for %ds all the same", p.GetMinTtl().GetSeconds()))
+	}
+	if isHTTP(p) && p.GetDefaultTtl().GetSeconds() > 0 {
+		out = append(out, fmt.Sprintf("default_ttl: answers whose origin says nothing of their lifetime are kept for %ds, as RFC 9111 allows; 0s keeps none", p.GetDefaultTtl().GetSeconds()))
 	}
 	out = append(out, wildcards("cookies", p.GetCookies())...)
 	return append(out, wildcards("query_strings", p.GetQueryStrings())...)

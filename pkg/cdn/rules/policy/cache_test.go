@@ -94,6 +94,7 @@ func TestCheckCache(t *testing.T) {
 	items := func(mode configv1.ItemSelection_Mode, names ...string) *configv1.ItemSelection {
 		return &configv1.ItemSelection{Mode: mode, Names: names}
 	}
+	const http = configv1.CacheSemantics_CACHE_SEMANTICS_HTTP
 	const listed, except, all, none = configv1.ItemSelection_MODE_LISTED, configv1.ItemSelection_MODE_ALL_EXCEPT, configv1.ItemSelection_MODE_ALL, configv1.ItemSelection_MODE_NONE
 	for _, tt := range []struct {
 		rule   string
@@ -159,6 +160,10 @@ func TestCheckCache(t *testing.T) {
 		{"C2.102, C4.33: 1025 characters", func(p *configv1.CachePolicy) {
 			p.Cookies, p.QueryStrings = items(listed, strings.Repeat("c", 1000)), items(listed, strings.Repeat("d", 25))
 		}, "cookies"},
+		{"design 3.16: the semantics of HTTP", func(p *configv1.CachePolicy) { p.Semantics, p.HeuristicFreshness, p.CacheStatus = http, true, true }, ""},
+		{"design 3.16: no answer is kept for longer than its origin says", func(p *configv1.CachePolicy) { p.Semantics, p.MinTtl = http, durationpb.New(time.Second) }, "min_ttl"},
+		{"design 3.16: Last-Modified says nothing elsewhere", func(p *configv1.CachePolicy) { p.HeuristicFreshness, p.CacheStatus = true, true }, "heuristic_freshness"},
+		{"C6.60: semantics of a newer release", func(p *configv1.CachePolicy) { p.Semantics = 9 }, "semantics UNKNOWN_ENUM_VALUE"},
 		{"C6.60: a mode of a newer release", func(p *configv1.CachePolicy) { p.QueryStrings = items(9) }, "query_strings.mode UNKNOWN_ENUM_VALUE"},
 		{"C2.2: all at once", func(p *configv1.CachePolicy) {
 			p.DisplayName, p.MinTtl, p.Labels = "", nil, map[string]string{"aws:x": ""}
@@ -170,6 +175,17 @@ func TestCheckCache(t *testing.T) {
 				t.Errorf("violations %q, want %q", got, tt.bad)
 			}
 		})
+	}
+}
+
+func TestDefaultsOfHTTP(t *testing.T) {
+	p := cachePolicy(func(p *configv1.CachePolicy) { p.Semantics = configv1.CacheSemantics_CACHE_SEMANTICS_HTTP })
+	if p.GetDefaultTtl() == nil || p.GetDefaultTtl().GetSeconds() != 0 || p.GetMaxTtl().GetSeconds() != 31536000 {
+		t.Errorf("design 3.16: an answer has no lifetime that nobody gave it: %v", p)
+	}
+	p.DefaultTtl = durationpb.New(time.Hour)
+	if w := CacheWarnings(p); len(w) != 1 || !strings.HasPrefix(w[0], "default_ttl: ") {
+		t.Errorf("warnings %q", w)
 	}
 }
 

@@ -41,7 +41,7 @@ func NewCache(kv clientv3.KV, requests *records.Requests, most int64, limits fie
 		Join:    checkReferrers,
 		Updatable: []protoreflect.Name{
 			"labels", "display_name", "comment", "min_ttl", "default_ttl", "max_ttl", "accept_encoding_gzip",
-			"accept_encoding_brotli", "headers", "cookies", "query_strings", "semantics",
+			"accept_encoding_brotli", "headers", "cookies", "query_strings", "semantics", "heuristic_freshness", "cache_status",
 		},
 		Show: func(_ context.Context, p *configv1.CachePolicy, _ records.Version) error {
 			p.Type = configv1.CachePolicy_TYPE_CUSTOM

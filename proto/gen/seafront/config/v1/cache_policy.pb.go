@@ -33,7 +33,13 @@ const (
 	// The distribution's settings decide; Vary and request directives do not
 	// matter, errors are kept for a while, stale answers beat errors.
 	CacheSemantics_CACHE_SEMANTICS_CLOUDFRONT CacheSemantics = 1
-	// RFC 9111 as written. Not offered yet.
+	// RFC 9111 as written: what origin and viewer say decides. Vary chooses among stored
+	// variants, the directives of requests count, CDN-Cache-Control (RFC 9213) comes
+	// before Cache-Control, a request by an unsafe or unknown method that succeeds ends
+	// what is stored of its URL. No answer is kept without a reason of its own: an error
+	// is stored when its origin gives it a lifetime, or when the distribution has a
+	// CustomErrorResponse for it; and a stale answer is served only where RFC 5861 or the
+	// viewer allows it.
 	CacheSemantics_CACHE_SEMANTICS_HTTP CacheSemantics = 2
 )
 
@@ -267,10 +273,14 @@ type CachePolicy struct {
 	DisplayName string `protobuf:"bytes,7,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// A note for people, at most 128 characters.
 	Comment string `protobuf:"bytes,8,opt,name=comment,proto3" json:"comment,omitempty"`
-	// Shortest time to live, at least 0 s. All three are whole seconds. Required.
+	// Shortest time to live, at least 0 s. All three are whole seconds. With
+	// CACHE_SEMANTICS_HTTP it has to be 0 s: no cache may keep an answer for longer than
+	// its origin says. Required.
 	MinTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// Time to live of answers without a lifetime of their own, at least min_ttl.
-	// Default: the longer of 1 day and min_ttl.
+	// Default: the longer of 1 day and min_ttl. With CACHE_SEMANTICS_HTTP it counts for
+	// statuses to which a cache may give a lifetime (RFC 9111 section 4.2.2), and the
+	// default is 0 s: none.
 	DefaultTtl *durationpb.Duration `protobuf:"bytes,10,opt,name=default_ttl,json=defaultTtl,proto3" json:"default_ttl,omitempty"`
 	// Longest time to live, at least default_ttl, at most 3153600000 s (100 years of
 	// 365 days). 0 turns caching off; then nothing may be in the key. Default: the
@@ -296,7 +306,15 @@ type CachePolicy struct {
 	// Which rules of caching apply. Default CACHE_SEMANTICS_CLOUDFRONT.
 	Semantics CacheSemantics `protobuf:"varint,17,opt,name=semantics,proto3,enum=seafront.config.v1.CacheSemantics" json:"semantics,omitempty"`
 	// Labels of the operator, as in Distribution.labels. Managed policies have none.
-	Labels        map[string]string `protobuf:"bytes,18,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Labels map[string]string `protobuf:"bytes,18,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether an answer that has Last-Modified and no lifetime of its own is fresh for a
+	// tenth of the time since it was modified, at most max_ttl, where its status allows
+	// that (RFC 9111 section 4.2.2); it comes before default_ttl. Only with
+	// CACHE_SEMANTICS_HTTP. Default false.
+	HeuristicFreshness bool `protobuf:"varint,19,opt,name=heuristic_freshness,json=heuristicFreshness,proto3" json:"heuristic_freshness,omitempty"`
+	// Whether answers tell in Cache-Status (RFC 9211) how the edge came by them. Default
+	// false: an edge adds no such field.
+	CacheStatus   bool `protobuf:"varint,20,opt,name=cache_status,json=cacheStatus,proto3" json:"cache_status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +475,20 @@ func (x *CachePolicy) GetLabels() map[string]string {
 	return nil
 }
 
+func (x *CachePolicy) GetHeuristicFreshness() bool {
+	if x != nil {
+		return x.HeuristicFreshness
+	}
+	return false
+}
+
+func (x *CachePolicy) GetCacheStatus() bool {
+	if x != nil {
+		return x.CacheStatus
+	}
+	return false
+}
+
 // A choice of request headers.
 type HeaderSelection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -573,7 +605,7 @@ var File_seafront_config_v1_cache_policy_proto protoreflect.FileDescriptor
 
 const file_seafront_config_v1_cache_policy_proto_rawDesc = "" +
 	"\n" +
-	"%seafront/config/v1/cache_policy.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\b\n" +
+	"%seafront/config/v1/cache_policy.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\b\n" +
 	"\vCachePolicy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -596,7 +628,9 @@ const file_seafront_config_v1_cache_policy_proto_rawDesc = "" +
 	"\acookies\x18\x0f \x01(\v2!.seafront.config.v1.ItemSelectionR\acookies\x12F\n" +
 	"\rquery_strings\x18\x10 \x01(\v2!.seafront.config.v1.ItemSelectionR\fqueryStrings\x12@\n" +
 	"\tsemantics\x18\x11 \x01(\x0e2\".seafront.config.v1.CacheSemanticsR\tsemantics\x12C\n" +
-	"\x06labels\x18\x12 \x03(\v2+.seafront.config.v1.CachePolicy.LabelsEntryR\x06labels\x1a9\n" +
+	"\x06labels\x18\x12 \x03(\v2+.seafront.config.v1.CachePolicy.LabelsEntryR\x06labels\x12/\n" +
+	"\x13heuristic_freshness\x18\x13 \x01(\bR\x12heuristicFreshness\x12!\n" +
+	"\fcache_status\x18\x14 \x01(\bR\vcacheStatus\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"?\n" +

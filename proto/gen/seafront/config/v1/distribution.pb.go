@@ -202,14 +202,13 @@ type MethodSet int32
 
 const (
 	MethodSet_METHOD_SET_UNSPECIFIED MethodSet = 0
-	MethodSet_METHOD_SET_GET_HEAD    MethodSet = 1
-	// Not offered yet: fails with UNSUPPORTED_OPERATION.
+	// GET and HEAD.
+	MethodSet_METHOD_SET_GET_HEAD MethodSet = 1
+	// GET, HEAD and OPTIONS.
 	MethodSet_METHOD_SET_GET_HEAD_OPTIONS MethodSet = 2
-	// GET, HEAD, OPTIONS, PUT, PATCH, POST and DELETE. Not offered yet: fails with
-	// UNSUPPORTED_OPERATION.
+	// GET, HEAD, OPTIONS, PUT, PATCH, POST and DELETE.
 	MethodSet_METHOD_SET_ALL MethodSet = 3
-	// Every method, known or not. Not offered yet: fails with
-	// UNSUPPORTED_OPERATION.
+	// Every method, known or not, but CONNECT and TRACE.
 	MethodSet_METHOD_SET_ANY MethodSet = 4
 )
 
@@ -1510,11 +1509,12 @@ type CacheBehavior struct {
 	TargetOriginId string `protobuf:"bytes,2,opt,name=target_origin_id,json=targetOriginId,proto3" json:"target_origin_id,omitempty"`
 	// What happens to viewers by HTTP. Required.
 	ViewerProtocolPolicy ViewerProtocolPolicy `protobuf:"varint,3,opt,name=viewer_protocol_policy,json=viewerProtocolPolicy,proto3,enum=seafront.config.v1.ViewerProtocolPolicy" json:"viewer_protocol_policy,omitempty"`
-	// Methods that viewers may use. Default METHOD_SET_GET_HEAD; the other sets
-	// are not offered yet and fail with UNSUPPORTED_OPERATION.
+	// Methods that viewers may use; a request with another one is answered with 403.
+	// Default METHOD_SET_GET_HEAD.
 	AllowedMethods MethodSet `protobuf:"varint,4,opt,name=allowed_methods,json=allowedMethods,proto3,enum=seafront.config.v1.MethodSet" json:"allowed_methods,omitempty"`
-	// Methods whose answers are stored; part of allowed_methods. Default
-	// METHOD_SET_GET_HEAD; METHOD_SET_GET_HEAD_OPTIONS is not offered yet.
+	// Methods whose answers are stored: METHOD_SET_GET_HEAD, or
+	// METHOD_SET_GET_HEAD_OPTIONS where allowed_methods has OPTIONS. Answers to OPTIONS
+	// are stored apart from those to GET. Default METHOD_SET_GET_HEAD.
 	CachedMethods MethodSet `protobuf:"varint,5,opt,name=cached_methods,json=cachedMethods,proto3,enum=seafront.config.v1.MethodSet" json:"cached_methods,omitempty"`
 	// Whether the edge compresses. Not offered yet: true fails with
 	// UNSUPPORTED_OPERATION.
