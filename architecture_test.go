@@ -3,12 +3,14 @@
 package seafront_test
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -273,6 +275,27 @@ func TestFiles(t *testing.T) {
 			if i := promise.FindStringIndex(line); i != nil && !numbered.MatchString(line[i[0]:]) {
 				t.Errorf("%s:%d: a promise without the number of its issue: %s", s.path, n+1, strings.TrimSpace(line))
 			}
+		}
+	}
+}
+
+// TestNothingBinaryIsCommitted holds what is under version control to text of a
+// reasonable size: what is built, is built where it is needed.
+func TestNothingBinaryIsCommitted(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z").Output()
+	if err != nil {
+		t.Fatalf("list what is under version control: %v", err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		b, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			continue // deleted, not yet committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) > 1<<20 || bytes.IndexByte(b[:min(len(b), 8<<10)], 0) >= 0 {
+			t.Errorf("%s: %d bytes, or no text", name, len(b))
 		}
 	}
 }
