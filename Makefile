@@ -58,6 +58,19 @@ bench-scale: programs $(PROGRAMS)/etcd ## 100,000 distributions through the real
 $(PROGRAMS)/etcd: deploy/etcd/go.mod
 	@echo "== building etcd (once)"; mkdir -p $(PROGRAMS); cd deploy/etcd && GOWORK=off CGO_ENABLED=0 go build -trimpath -o ../../$(PROGRAMS)/ ./etcd
 
+# What the edge is measured beside comes from Debian's packages. The test shares a
+# processor with the clients, so that the servers have the other to themselves.
+.PHONY: bench-edge
+bench-edge: programs load ## the edge beside nginx, Varnish and HAProxy (ROWS=hit-1k,tls QUICK=1 ROUNDS=5 WRITE=1)
+	@missing=; for p in nginx:nginx varnishd:varnish haproxy:haproxy wrk:wrk h2load:nghttp2-client gcc:gcc; do command -v $${p%:*} >/dev/null || missing+=" $${p#*:}"; done; \
+		[[ -z $$missing ]] || { echo "== installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
+	@echo "== the edge beside others (10 to 20 minutes)"; cd test && go test -c -o ../$(PROGRAMS)/bench.test ./bench
+	@cd test/bench && SEAFRONT_BENCH=edge taskset --cpu-list 1 ../../$(PROGRAMS)/bench.test -test.count 1 -test.timeout 60m -test.v -test.run '^TestEdge$$'
+
+.PHONY: load
+load:
+	@mkdir -p $(PROGRAMS); cd test && CGO_ENABLED=0 go build -trimpath -o ../$(PROGRAMS)/ ./load/cmd/load
+
 .PHONY: fuzz
 fuzz: ## every fuzzer for FUZZTIME (default 10s)
 	@grep -rlE '^func Fuzz' --include='*_test.go' pkg services | xargs -n1 dirname | sort -u | while read -r dir; do \

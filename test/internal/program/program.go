@@ -10,11 +10,11 @@ package program
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,6 +36,13 @@ type Spec struct {
 	Env []string
 	// Dir is the working directory. Default: that of the test.
 	Dir string
+	// Output is a file for what the program prints, for programs that print much and
+	// are measured. Default: it is kept, see Log.
+	Output string
+	// Core is the only processor that the program may use, counted from 1. Default: all.
+	Core int
+	// BySignal says that SIGTERM ends the program without status 0.
+	BySignal bool
 }
 
 // Process is a running program.
@@ -46,15 +53,29 @@ type Process struct {
 	ended chan struct{} // closed after err is set
 	err   error
 	fine  bool // the end was asked for
+
+	bySignal bool
 }
 
 // Start runs a program until the test ends, then stops it by SIGTERM and reports a
 // failure or a log of its death.
 func Start(t testing.TB, s Spec) *Process {
 	t.Helper()
-	p := &Process{name: s.Name, cmd: exec.Command(s.Path, s.Args...), log: &buffer{}, ended: make(chan struct{})}
+	if s.Core > 0 { // taskset becomes the program, with its process id
+		s.Args = append([]string{"--cpu-list", strconv.Itoa(s.Core - 1), s.Path}, s.Args...)
+		s.Path = "taskset"
+	}
+	p := &Process{name: s.Name, cmd: exec.Command(s.Path, s.Args...), log: &buffer{}, ended: make(chan struct{}), bySignal: s.BySignal}
 	p.cmd.Env, p.cmd.Dir = append(environment(), s.Env...), s.Dir
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if s.Output != "" {
+		file, err := os.Create(s.Output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close() // the program has its own
+		p.cmd.Stdout, p.cmd.Stderr = file, file
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", s.Name, err)
 	}
@@ -95,7 +116,7 @@ func (p *Process) Stop(t testing.TB) {
 		t.Errorf("%s did not end within %v of SIGTERM:\n%s", p.name, stopTimeout, p.Log())
 		return
 	}
-	if p.err != nil {
+	if p.err != nil && !p.bySignal {
 		t.Errorf("%s: %v:\n%s", p.name, p.err, p.Log())
 	}
 }
@@ -194,31 +215,4 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-// Memory is how many bytes of the program are resident, and how many of these are not
-// of files.
-func (p *Process) Memory(t testing.TB) (resident, anonymous float64) {
-	t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(raw)) {
-		name, rest, _ := strings.Cut(line, ":")
-		var kib float64
-		switch name {
-		case "VmRSS", "RssAnon":
-			if _, err := fmt.Sscanf(strings.TrimSpace(rest), "%f kB", &kib); err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-		}
-		switch name {
-		case "VmRSS":
-			resident = kib * 1024
-		case "RssAnon":
-			anonymous = kib * 1024
-		}
-	}
-	return resident, anonymous
 }

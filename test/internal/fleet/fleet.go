@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fleet runs a control plane and edges of their own processes for tests that
+// measure or attack an edge: the edge has nothing else in its process.
+//
+// It promises that all of it ends with the test. What an edge is told lies in this
+// package alone, so that a new flag has one place.
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
+	"github.com/seafront-cdn/seafront/test/internal/control"
+	"github.com/seafront-cdn/seafront/test/internal/program"
+)
+
+// Bounds of waiting.
+const (
+	startTimeout  = time.Minute
+	deployTimeout = 30 * time.Second
+)
+
+// Control is a running control plane: `seafront up`, whose own edge nobody asks.
+type Control struct {
+	API  *control.Client
+	etcd string
+}
+
+// Start runs a control plane. Core is as in program.Spec.
+func Start(t testing.TB, core int) *Control {
+	t.Helper()
+	const free = "127.0.0.1:0"
+	ready := filepath.Join(t.TempDir(), "ready.json")
+	p := program.Start(t, program.Spec{Name: "seafront up", Path: program.Product(t, "seafront"), Core: core, Args: []string{
+		"up", "--no-sample", "--data", t.TempDir(), "--ready-file", ready, "--grpc-listen", free, "--http-listen", free, "--https-listen", free,
+		"--admin-listen", free, "--etcd-client-listen", free, "--etcd-peer-listen", free, "--sample-listen", free, "--edge-id", "control",
+	}})
+	at := map[string]string{}
+	program.Await(t, "seafront up is ready", startTimeout, func(context.Context) error {
+		select {
+		case <-p.Ended():
+			t.Fatalf("seafront up ended before it was ready:\n%s", p.Log())
+		default:
+		}
+		b, err := os.ReadFile(ready)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(b, &at)
+	})
+	return &Control{control.DialAs(t, at["grpc"], at["token"]), at["etcd"]}
+}
+
+// Spec says what an edge is told beside what all need.
+type Spec struct {
+	ID  string
+	Env []string
+	// Output and Core are as in program.Spec.
+	Output string
+	Core   int
+}
+
+// Edge is a running edge.
+type Edge struct {
+	*program.Process
+	HTTP, HTTPS, Admin string // addresses
+}
+
+// Edge runs an edge of this control plane.
+func (c *Control) Edge(t testing.TB, s Spec) *Edge {
+	t.Helper()
+	e := &Edge{HTTP: program.Address(t), HTTPS: program.Address(t), Admin: program.Address(t)}
+	e.Process = program.Start(t, program.Spec{
+		Name: s.ID, Path: program.Product(t, "edge"), Output: s.Output, Core: s.Core,
+		Env: append([]string{
+			"SEAFRONT_ETCD_ENDPOINTS=" + c.etcd, "SEAFRONT_EDGE_ID=" + s.ID, "SEAFRONT_DATA=" + t.TempDir(),
+			"SEAFRONT_HTTP_LISTEN=" + e.HTTP, "SEAFRONT_HTTPS_LISTEN=" + e.HTTPS, "SEAFRONT_ADMIN_LISTEN=" + e.Admin,
+		}, s.Env...),
+	})
+	e.Ready(t, "http://"+e.Admin+"/readyz", startTimeout)
+	return e
+}
+
+// Origin is an HTTP server at an address of this machine as an origin called site.
+func Origin(t testing.TB, address string) *configv1.Origin {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.ParseInt(port, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &configv1.Origin{Id: "site", Source: &configv1.Origin_Endpoint{Endpoint: control.Server("localhost", int32(n))}}
+}
+
+// Site creates a distribution, waits until every edge serves it, and returns its host.
+func (c *Control) Site(t testing.TB, reference string, config *configv1.DistributionConfig) string {
+	t.Helper()
+	d := c.API.Create(t, reference, config)
+	c.API.Watch(t, d.GetName(), deployTimeout)
+	return d.GetDomainName()
+}
