@@ -52,7 +52,7 @@ func TestReason(t *testing.T) {
 		{"D17.6: Set-Cookie does not prevent storing", "GET", answer(200, "Set-Cookie", "a=b"), zeroMin, ReasonStored},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := Assess(tt.method, tt.answer, tt.policy)
+			a := Assess(Request{Method: tt.method}, tt.answer, tt.policy)
 			if a.Reason != tt.want {
 				t.Errorf("Reason = %v, want %v", a.Reason, tt.want)
 			}
@@ -103,7 +103,7 @@ func TestShareable(t *testing.T) {
 		{"1xx", "GET", answer(103), someMin, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Assess(tt.method, tt.answer, tt.policy).Shareable; got != tt.want {
+			if got := Assess(Request{Method: tt.method}, tt.answer, tt.policy).Shareable; got != tt.want {
 				t.Errorf("Shareable = %v, want %v", got, tt.want)
 			}
 		})
@@ -117,30 +117,56 @@ func TestAssessment(t *testing.T) {
 	cookies.CookiesForwarded = true
 	stored := Assessment{
 		Storable: true, Reason: ReasonStored, Lifetime: time.Hour, Retain: 24 * time.Hour, Shareable: true,
+		Windows: Windows{Unreachable: MaxLifetime, Failing: MaxLifetime},
 	}
+	never := func(a *Assessment) { a.Windows, a.NoStaleOnError = Windows{}, true }
 	for _, tt := range []struct {
 		name   string
 		answer Response
 		policy Policy
 		want   func(a *Assessment)
 	}{
-		{"D13.26: kept for MaxTTL", answer(200), zeroMin, func(*Assessment) {}},
+		{"D13.26, D30.5: kept for MaxTTL, and served on error", answer(200), zeroMin, func(*Assessment) {}},
 		{"D13.26: never stale without MaxTTL", answer(200), Policy{Default: time.Hour}, func(a *Assessment) { a.Retain = 0 }},
 		{"D13.26: an old answer is kept for MaxTTL too", answer(200, "Age", "5"), zeroMin, func(a *Assessment) { a.InitialAge = 5 * time.Second }},
-		{"D13.8: must-revalidate", answer(200, "Cache-Control", "must-revalidate"), zeroMin, func(a *Assessment) { a.NoStaleOnError = true }},
-		{"D13.8: proxy-revalidate", answer(200, "Cache-Control", "proxy-revalidate"), zeroMin, func(a *Assessment) { a.NoStaleOnError = true }},
-		{"D13.23: stale-if-error=0", answer(200, "Cache-Control", "stale-if-error=0"), zeroMin, func(a *Assessment) { a.NoStaleOnError = true }},
+		{"D13.8: must-revalidate", answer(200, "Cache-Control", "must-revalidate"), zeroMin, never},
+		{"D13.8: proxy-revalidate", answer(200, "Cache-Control", "proxy-revalidate"), zeroMin, never},
+		{"D13.23: stale-if-error=0", answer(200, "Cache-Control", "stale-if-error=0"), zeroMin, never},
 		{
 			"D13.23: no-store under MinTTL may be stale", answer(200, "Cache-Control", "no-store"), someMin,
 			func(a *Assessment) { a.Lifetime = time.Minute },
 		},
 		{
 			"D13.23: no-store under MinTTL with stale-if-error=0 may not", answer(200, "Cache-Control", "no-store, stale-if-error=0"), someMin,
-			func(a *Assessment) { a.Lifetime, a.NoStaleOnError = time.Minute, true },
+			func(a *Assessment) { a.Lifetime = time.Minute; never(a) },
 		},
 		{
 			"D13.23: no-cache may be stale when MaxTTL > 0", answer(200, "Cache-Control", "no-cache"), zeroMin,
 			func(a *Assessment) { a.Lifetime, a.Shareable = 0, false },
+		},
+		{
+			"D13.24, D13.25: windows", answer(200, "Cache-Control", "stale-while-revalidate=60, stale-if-error=600"), zeroMin,
+			func(a *Assessment) {
+				a.Windows = Windows{Refreshing: time.Minute, Unreachable: 10 * time.Minute, Failing: 10 * time.Minute}
+			},
+		},
+		{
+			"D13.24, D13.25: not beyond MaxTTL", answer(200, "Cache-Control", "stale-while-revalidate=99999999, stale-if-error=99999999"), zeroMin,
+			func(a *Assessment) {
+				a.Windows = Windows{Refreshing: 24 * time.Hour, Unreachable: 24 * time.Hour, Failing: 24 * time.Hour}
+			},
+		},
+		{
+			"D13.27: refreshed though never served on error", answer(200, "Cache-Control", "stale-while-revalidate=60, stale-if-error=0"), zeroMin,
+			func(a *Assessment) { a.Windows, a.NoStaleOnError = Windows{Refreshing: time.Minute}, true },
+		},
+		{
+			"D13.8: must-revalidate closes every window",
+			answer(200, "Cache-Control", "stale-while-revalidate=60, stale-if-error=60, must-revalidate"), zeroMin, never,
+		},
+		{
+			"D13.18: Vary: * is not refreshed in the background", answer(200, "Vary", "*", "Cache-Control", "stale-while-revalidate=60"), zeroMin,
+			func(a *Assessment) { a.Lifetime, a.Shareable, a.NoCondition = 0, false, true },
 		},
 		{
 			"D13.18: Vary: * is refetched without conditions", answer(200, "Vary", "*", "ETag", `"a"`), zeroMin,
@@ -155,7 +181,7 @@ func TestAssessment(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := stored
 			tt.want(&want)
-			if diff := cmp.Diff(want, Assess("GET", tt.answer, tt.policy)); diff != "" {
+			if diff := cmp.Diff(want, Assess(get, tt.answer, tt.policy)); diff != "" {
 				t.Errorf("Assess (-want +got):\n%s", diff)
 			}
 		})

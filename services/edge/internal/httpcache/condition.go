@@ -40,9 +40,9 @@ func (c Condition) String() string {
 
 // Evaluate applies the preconditions in the viewer's header req to a stored answer
 // that may be used, in the order of RFC 9110 §13.2.2 (D14.2). Conditions count for
-// GET and HEAD and for answers of success only (RFC 9110 §13.2.1). In behaviors that
-// forward cookies it is not to be called: these answer no conditions (D14.4). Of
-// stored, RequestTime is not used.
+// GET and HEAD and for answers of success only (RFC 9110 §13.2.1). Not to be called
+// unless the policy AnswersConditions. Of stored, RequestTime is not used. It allocates
+// nothing unless a field has several lines.
 func Evaluate(method string, req header.Fields, stored Response) Condition {
 	if (method != "GET" && method != "HEAD") || stored.Status < 200 || stored.Status >= 300 {
 		return Send
@@ -51,7 +51,7 @@ func Evaluate(method string, req header.Fields, stored Response) Condition {
 		if !matches(list, stored, strongMatch) {
 			return PreconditionFailed
 		}
-	} else if unmodified, ok := compareDates("If-Unmodified-Since", req, stored); ok && !unmodified {
+	} else if unmodified, ok := unmodifiedSince(req, stored); ok && !unmodified {
 		return PreconditionFailed
 	}
 	if list, ok := req.Joined("If-None-Match", ","); ok {
@@ -60,7 +60,7 @@ func Evaluate(method string, req header.Fields, stored Response) Condition {
 		}
 		return Send // If-Modified-Since counts only without If-None-Match
 	}
-	if unmodified, ok := compareDates("If-Modified-Since", req, stored); ok && unmodified {
+	if modified, ok := modifiedSince(req, stored); ok && !modified {
 		return NotModified
 	}
 	return Send
@@ -75,21 +75,45 @@ func matches(list string, stored Response, match func(a, b entityTag) bool) bool
 	return ok && anyTag(list, func(t entityTag) bool { return match(t, have) })
 }
 
-// compareDates says whether the stored answer is unmodified since the date in the
-// named header. ok is false when there is nothing to compare: no such header, more
-// than one, no date in it, or no Last-Modified in the answer (RFC 9110 §13.1.3,
-// §13.1.4).
-func compareDates(name string, req header.Fields, stored Response) (unmodified, ok bool) {
-	if !req.Has(name) {
+// modifiedSince says whether the stored answer is newer than the date in
+// If-Modified-Since. ok is false when there is nothing to compare (RFC 9110 §13.1.3). An
+// answer without Last-Modified is compared by when it was made (RFC 9111 §4.3.2), and
+// then not within the same second, in which it may have changed.
+func modifiedSince(req header.Fields, stored Response) (modified, ok bool) {
+	since, ok := conditionDate("If-Modified-Since", req, stored)
+	if !ok {
 		return false, false
 	}
-	lines := req.Values(name)
-	since, ok := ParseDate(lines[0], stored.ResponseTime)
-	if !ok || len(lines) > 1 {
+	if at, ok := lastModified(stored); ok {
+		return at.After(since), true
+	}
+	return !dateOf(stored).Before(since), true
+}
+
+// unmodifiedSince is the same for If-Unmodified-Since, which counts only where the
+// answer has a Last-Modified (RFC 9110 §13.1.4).
+func unmodifiedSince(req header.Fields, stored Response) (unmodified, ok bool) {
+	since, ok := conditionDate("If-Unmodified-Since", req, stored)
+	if !ok {
 		return false, false
 	}
-	modified, ok := lastModified(stored)
-	return ok && !modified.After(since), ok
+	at, ok := lastModified(stored)
+	return ok && !at.After(since), ok
+}
+
+// conditionDate returns the date in the named header: there has to be one line of it.
+func conditionDate(name string, req header.Fields, stored Response) (time.Time, bool) {
+	value, n := "", 0
+	for i := range req {
+		if header.Equal(req[i].Name, name) {
+			value = req[i].Value
+			n++
+		}
+	}
+	if n != 1 {
+		return time.Time{}, false
+	}
+	return ParseDate(value, stored.ResponseTime)
 }
 
 func lastModified(stored Response) (time.Time, bool) {
@@ -117,33 +141,4 @@ func NotModifiedHeader(stored header.Fields) header.Fields {
 		}
 	}
 	return out
-}
-
-// ValidationFields returns the conditional fields with which a stored answer is
-// validated: If-None-Match, If-Modified-Since, both, or none if it has no validators
-// (D14.5). They take the place of all conditional fields of the viewer's. Validators
-// are sent as they came, byte for byte. Not to be used when the Assessment said
-// NoCondition (D13.18, D14.4).
-func ValidationFields(stored header.Fields) header.Fields {
-	var out header.Fields
-	if tag := stored.Get("ETag"); tag != "" {
-		out.Add("If-None-Match", tag)
-	}
-	if date := stored.Get("Last-Modified"); date != "" {
-		out.Add("If-Modified-Since", date)
-	}
-	return out
-}
-
-// Confirms says whether a 304 speaks of the stored answer that it was asked about
-// (RFC 9111 §4.3.4): an entity tag of its own must be the stored one. Weak marks do
-// not count, since they come and go on the way. What names no tag is taken at its
-// word.
-func Confirms(stored, notModified header.Fields) bool {
-	have, ok := stored.Lookup("ETag")
-	named, also := notModified.Lookup("ETag")
-	if !ok || !also {
-		return true
-	}
-	return strings.TrimPrefix(have, "W/") == strings.TrimPrefix(named, "W/")
 }

@@ -33,26 +33,29 @@ type Control struct {
 	// private="…", as they were spelled: these stay out of the stored copy and
 	// restrict nothing else (D13.8, D17.7).
 	NoCacheFields, PrivateFields []string
-	// MustRevalidate and ProxyRevalidate forbid stale answers on error (D13.8).
+	// MustRevalidate and ProxyRevalidate forbid stale answers (D13.8, RFC 9111
+	// §5.2.2.2, §5.2.2.8).
 	MustRevalidate, ProxyRevalidate bool
-	// Public has no effect on caching (D13.8).
+	// MustUnderstand takes the place of NoStore for a cache that knows what the status
+	// asks of it (RFC 9111 §5.2.2.3).
+	MustUnderstand bool
+	// Public allows an answer to be kept that would not be otherwise (RFC 9111 §5.2.2.9).
+	// To CloudFront semantics it means nothing (D13.8).
 	Public bool
 	// MaxAge and SMaxAge are the origin's lifetimes (D13.1).
 	MaxAge, SMaxAge Delta
-	// StaleIfError of 0 forbids stale answers on error (D13.23).
+	// StaleIfError is for how long after its lifetime an answer may be used when the
+	// origin fails; 0 forbids it (D13.23, D13.25).
 	StaleIfError Delta
+	// StaleWhileRevalidate is for how long after its lifetime an answer may be used
+	// while it is refreshed (D13.24).
+	StaleWhileRevalidate Delta
 }
 
 // Forbids says whether the answer is one that must not be reused without the
 // origin: no-store, no-cache or private (D13.1, last row).
 func (c Control) Forbids() bool {
 	return c.NoStore || c.NoCache || c.Private
-}
-
-// ForbidsStale says whether the origin forbids stale answers when it fails
-// (D13.8, D13.23).
-func (c Control) ForbidsStale() bool {
-	return c.MustRevalidate || c.ProxyRevalidate || (c.StaleIfError.Present && c.StaleIfError.Value == 0)
 }
 
 // ParseControl reads the lines of Cache-Control. It cannot fail: unknown
@@ -82,14 +85,30 @@ func (c *Control) apply(d directive) {
 		c.MustRevalidate = true
 	case "proxy-revalidate":
 		c.ProxyRevalidate = true
+	case "must-understand":
+		c.MustUnderstand = true
 	case "public":
 		c.Public = true
+	default:
+		if delta := c.delta(d.name); delta != nil {
+			delta.add(d.seconds())
+		}
+	}
+}
+
+// delta is where the seconds of the named directive belong, or nil.
+func (c *Control) delta(name string) *Delta {
+	switch name {
 	case "max-age":
-		c.MaxAge.add(d.seconds())
+		return &c.MaxAge
 	case "s-maxage":
-		c.SMaxAge.add(d.seconds())
+		return &c.SMaxAge
 	case "stale-if-error":
-		c.StaleIfError.add(d.seconds())
+		return &c.StaleIfError
+	case "stale-while-revalidate":
+		return &c.StaleWhileRevalidate
+	default:
+		return nil
 	}
 }
 

@@ -16,13 +16,16 @@ type directive struct {
 	arg  string // without its quotes
 	// valid says that arg is a token or a quoted string right after "=".
 	valid bool
+	// bare says that there is no "=".
+	bare bool
 }
 
 // nextDirective cuts the first member off a line. The rest is always shorter.
 func nextDirective(line string) (d directive, rest string) {
 	text, rest := cutMember(line)
 	text = strings.Trim(text, whitespace)
-	name, arg, _ := strings.Cut(text, "=")
+	name, arg, found := strings.Cut(text, "=")
+	d.bare = !found
 	d.name = strings.ToLower(strings.TrimRight(name, whitespace))
 	// "max-age =60" is no directive of the grammar (RFC 9111 §5.2): its name
 	// counts, its argument does not.
@@ -135,11 +138,13 @@ func parseSeconds(s string) (time.Duration, bool) {
 // isToken says whether s is a token (RFC 9110 §5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		alphanumeric := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !alphanumeric && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		if !isTokenByte(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func isTokenByte(c byte) bool {
+	return isDigit(c) || isLetter(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

@@ -45,12 +45,11 @@ func (s *subject) assessError() Assessment {
 	if lifetime == 0 {
 		return Assessment{Reason: ReasonErrorTTLZero}
 	}
-	age := initialAge(s.Response)
+	age := originAge(s.Response)
 	return Assessment{
-		Reason:         ReasonStored,
-		InitialAge:     age,
-		Lifetime:       lifetime,
-		Retain:         max(lifetime-age, 0), // D18.10: never stale, afterwards one new try
-		NoStaleOnError: true,
+		Reason:     ReasonStored,
+		InitialAge: age,
+		Lifetime:   lifetime,
+		Retain:     max(lifetime-age, 0), // D18.10: never stale, afterwards one new try
 	}
 }

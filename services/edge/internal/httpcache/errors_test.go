@@ -61,7 +61,7 @@ func TestErrorLifetime(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, method := range []string{"GET", "HEAD"} { // D18.9
-				a := Assess(method, tt.answer, tt.policy)
+				a := Assess(Request{Method: method}, tt.answer, tt.policy)
 				if a.Lifetime != tt.want || a.Reason != tt.reason {
 					t.Errorf("%s: lifetime = %v (%v), want %v (%v)", method, a.Lifetime, a.Reason, tt.want, tt.reason)
 				}
@@ -102,7 +102,7 @@ func TestErrorStatuses(t *testing.T) {
 				if tt.control != "" {
 					r.Header.Add("Cache-Control", tt.control)
 				}
-				a := Assess("GET", r, policy)
+				a := Assess(get, r, policy)
 				if a.Storable != cached[status] {
 					t.Errorf("Storable = %v (%v), want %v", a.Storable, a.Reason, cached[status])
 				}
@@ -143,7 +143,7 @@ func TestErrorAssessment(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, Assess("GET", tt.answer, errorPolicy)); diff != "" {
+			if diff := cmp.Diff(tt.want, Assess(get, tt.answer, errorPolicy)); diff != "" {
 				t.Errorf("Assess (-want +got):\n%s", diff)
 			}
 		})

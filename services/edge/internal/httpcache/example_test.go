@@ -15,7 +15,7 @@ var noon = time.Date(2026, 5, 17, 12, 0, 0, 0, time.UTC)
 func ExampleAssess() {
 	policy := httpcache.Policy{Default: time.Hour, Max: 24 * time.Hour}
 	for _, control := range []string{"max-age=60", "no-store", "public"} {
-		a := httpcache.Assess("GET", httpcache.Response{
+		a := httpcache.Assess(httpcache.Request{Method: "GET"}, httpcache.Response{
 			Status:       200,
 			Header:       header.Fields{{Name: "Cache-Control", Value: control}},
 			RequestTime:  noon,
@@ -80,7 +80,7 @@ func ExampleStoredHeader() {
 		{Name: "Set-Cookie", Value: "session=1"},
 		{Name: "Age", Value: "5"},
 	}
-	fmt.Println(httpcache.StoredHeader(viewer))
+	fmt.Println(httpcache.StoredHeader(viewer, httpcache.Policy{}))
 	// Output: [{Cache-Control no-cache="Set-Cookie"}]
 }
 
@@ -119,12 +119,12 @@ func ExampleMerge() {
 		{Name: "Age", Value: "10"},
 		{Name: "Via", Value: "1.1 other"},
 	}
-	merged := httpcache.Merge(stored, httpcache.ViewerHeader(confirmed, policy))
-	a := httpcache.Assess("GET", httpcache.Response{
+	merged := httpcache.Merge(stored, httpcache.ViewerHeader(confirmed, policy), policy)
+	a := httpcache.Assess(httpcache.Request{Method: "GET"}, httpcache.Response{
 		Status: 200, Header: merged, RequestTime: noon, ResponseTime: noon,
 	}, policy)
 	fmt.Println(a.Lifetime, a.InitialAge)
-	fmt.Println(httpcache.StoredHeader(merged))
+	fmt.Println(httpcache.StoredHeader(merged, policy))
 	// Output:
 	// 2m0s 10s
 	// [{Content-Length 3} {Cache-Control max-age=120}]

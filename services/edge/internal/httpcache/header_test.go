@@ -158,7 +158,7 @@ func TestStoredHeader(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := tt.viewer.Clone(0)
-			if diff := cmp.Diff(tt.want, StoredHeader(tt.viewer)); diff != "" {
+			if diff := cmp.Diff(tt.want, StoredHeader(tt.viewer, Policy{})); diff != "" {
 				t.Errorf("StoredHeader (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(before, tt.viewer); diff != "" {
@@ -200,7 +200,7 @@ func TestMerge(t *testing.T) {
 		{"D13.15: the 304's Age is there to be judged", nil, fields("Age", "5"), fields("Age", "5")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, Merge(tt.stored, tt.fresh)); diff != "" {
+			if diff := cmp.Diff(tt.want, Merge(tt.stored, tt.fresh, Policy{})); diff != "" {
 				t.Errorf("Merge (-want +got):\n%s", diff)
 			}
 		})

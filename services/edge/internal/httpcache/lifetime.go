@@ -8,9 +8,9 @@ import (
 )
 
 // originLifetime returns v of D13.1: s-maxage, else max-age, else Expires less
-// Date, where the time of receipt stands in for a Date that is absent or no date.
-// CDN-Cache-Control, Surrogate-Control and Pragma have no say (D13.9, D13.10).
-func originLifetime(c Control, r Response) Delta {
+// Date (RFC 9111 §4.2.1). Surrogate-Control and Pragma have no say (D13.9, D13.10), and
+// Expires has none where a targeted field speaks (RFC 9213 §2.2).
+func originLifetime(c Control, r Response, targeted bool) Delta {
 	if c.SMaxAge.Present {
 		return c.SMaxAge
 	}
@@ -18,13 +18,10 @@ func originLifetime(c Control, r Response) Delta {
 		return c.MaxAge
 	}
 	lines := r.Header.Values("Expires")
-	if len(lines) == 0 {
+	if len(lines) == 0 || targeted {
 		return Delta{}
 	}
-	date, ok := ParseDate(r.Header.Get("Date"), r.ResponseTime)
-	if !ok {
-		date = r.ResponseTime
-	}
+	date := dateOf(r)
 	var d Delta
 	for _, line := range lines {
 		// What is no date, such as "0", lies in the past (D13.7).
@@ -34,39 +31,50 @@ func originLifetime(c Control, r Response) Delta {
 	return d
 }
 
-// successLifetime is the table of D13.1.
-func (s *subject) successLifetime() time.Duration {
-	least, most := bound(s.policy.Min), bound(s.policy.Max)
-	switch {
-	case s.alwaysRefetched():
-		return 0
-	case s.control.Forbids():
-		return least
-	case s.origin.Present:
-		return max(min(s.origin.Value, most), least)
-	default:
-		// MaxTTL does not apply to DefaultTTL, and Last-Modified gives no
-		// lifetime (D13.4).
-		return max(bound(s.policy.Default), least)
+// dateOf is when the answer was made: its Date, or the time of receipt where that is
+// absent or no date (RFC 9110 §6.6.1).
+func dateOf(r Response) time.Time {
+	date, ok := ParseDate(r.Header.Get("Date"), r.ResponseTime)
+	if !ok {
+		return r.ResponseTime
 	}
+	return date
 }
 
-// initialAge is the age of an answer when it came (RFC 9111 §4.2.3). Without an
+// originAge is the age of an answer when it came, to CloudFront semantics. Without an
 // Age the answer counts from its receipt (D13.14): a slow origin must not use up
 // the few seconds that MinTTL or an error gets. An Age was true when the cache
 // that sent it began to answer, so the time under way is added. What Date says is
-// left out, which §4.2.3 allows: an origin's wrong clock would make everything
+// left out, which RFC 9111 §4.2.3 allows: an origin's wrong clock would make everything
 // stale.
-func initialAge(r Response) time.Duration {
+func originAge(r Response) time.Duration {
+	age, ok := ageValue(r)
+	if !ok {
+		return 0
+	}
+	return bound(age + delay(r))
+}
+
+// correctedAge is the corrected initial age of RFC 9111 §4.2.3. Times are compared in
+// the whole seconds that Date has.
+func correctedAge(r Response) time.Duration {
+	age, _ := ageValue(r)
+	apparent := r.ResponseTime.Truncate(time.Second).Sub(dateOf(r))
+	return bound(max(apparent, age+delay(r)))
+}
+
+// delay is how long the origin took to begin its answer.
+func delay(r Response) time.Duration {
+	return bound(r.ResponseTime.Sub(r.RequestTime))
+}
+
+// ageValue reads Age. The first member counts; what is no number is ignored (RFC 9111
+// §5.1).
+func ageValue(r Response) (time.Duration, bool) {
 	line, ok := r.Header.Lookup("Age")
 	if !ok {
-		return 0
+		return 0, false
 	}
-	// The first member counts; what is no number is ignored (RFC 9111 §5.1).
 	first, _, _ := strings.Cut(line, ",")
-	age, ok := parseSeconds(strings.Trim(first, whitespace))
-	if !ok {
-		return 0
-	}
-	return bound(age + bound(r.ResponseTime.Sub(r.RequestTime)))
+	return parseSeconds(strings.Trim(first, whitespace))
 }

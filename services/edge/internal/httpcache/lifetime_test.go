@@ -33,6 +33,9 @@ func answer(status int, namesAndValues ...string) Response {
 	}
 }
 
+// get is a request that asks nothing of the cache.
+var get = Request{Method: "GET"}
+
 var (
 	zeroMin = Policy{Min: 0, Default: time.Hour, Max: 24 * time.Hour}
 	someMin = Policy{Min: time.Minute, Default: time.Hour, Max: 24 * time.Hour}
@@ -53,7 +56,7 @@ func (c lifetimeCase) check(t *testing.T) {
 	for policy, want := range map[*Policy]time.Duration{&zeroMin: c.zero, &someMin: c.positive} {
 		r := answer(200)
 		r.Header = c.header
-		a := Assess("GET", r, *policy)
+		a := Assess(get, r, *policy)
 		got := a.Lifetime
 		if !a.Storable {
 			got = notStored
@@ -145,7 +148,7 @@ func TestLifetimeUnderOtherPolicies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := answer(200)
 			r.Header = tt.header
-			if a := Assess("GET", r, tt.policy); !a.Storable || a.Lifetime != tt.want {
+			if a := Assess(get, r, tt.policy); !a.Storable || a.Lifetime != tt.want {
 				t.Errorf("lifetime = %v (%v), want %v", a.Lifetime, a.Reason, tt.want)
 			}
 		})
@@ -173,7 +176,7 @@ func TestInitialAge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := Response{Status: 200, Header: tt.header, RequestTime: received.Add(-tt.took), ResponseTime: received}
-			if got := Assess("GET", r, zeroMin).InitialAge; got != tt.want {
+			if got := Assess(get, r, zeroMin).InitialAge; got != tt.want {
 				t.Errorf("InitialAge = %v, want %v", got, tt.want)
 			}
 		})

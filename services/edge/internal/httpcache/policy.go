@@ -18,12 +18,23 @@ const minS3ErrorTTL = time.Second
 
 // Policy is what a behavior says about caching. The zero value has caching off.
 type Policy struct {
+	// Semantics decides which rules hold. What the other fields mean depends on it.
+	Semantics Semantics
 	// Min, Default and Max are MinTTL ≤ DefaultTTL ≤ MaxTTL (D13.1). All 0 turns
-	// caching off (D13.3).
+	// caching off (D13.3). With HTTP, Min means nothing, because no cache may use an
+	// answer for longer than its origin says; Default is the lifetime of answers that
+	// RFC 9111 §4.2.2 leaves to the cache, 0 for none; Max bounds every lifetime.
 	Min, Default, Max time.Duration
 	// ErrorTTL is the error caching minimum by status; a status without an entry
-	// has DefaultErrorTTL (D18.3).
+	// has DefaultErrorTTL (D18.3). With HTTP it is the lifetime of errors that give
+	// none themselves, and a status without an entry has none.
 	ErrorTTL map[int]time.Duration
+	// Heuristic, with HTTP and a Default of 0, gives answers without a lifetime a
+	// tenth of the time since they were modified (RFC 9111 §4.2.2).
+	Heuristic bool
+	// Targeted, with HTTP, lets CDN-Cache-Control take the place of Cache-Control and
+	// Expires (RFC 9213 §2.2).
+	Targeted bool
 	// CookiesForwarded says that the cache policy or the origin request policy
 	// sends cookies to the origin (D14.4, D14.9, D17.6).
 	CookiesForwarded bool
@@ -42,13 +53,17 @@ func (p Policy) Disabled() bool {
 
 // ErrorTTL returns for how long an error of that status is kept at least, and for
 // how long a stale object is served after such an error before the origin is
-// tried again (D13.21, D18.3). It is 0 when caching is off (D18.7).
+// tried again (D13.21, D18.3). It is 0 when caching is off (D18.7), and with HTTP
+// unless the status has an entry.
 func ErrorTTL(status int, p Policy) time.Duration {
 	if p.Disabled() {
 		return 0
 	}
 	ttl, ok := p.ErrorTTL[status]
-	if !ok {
+	switch {
+	case p.Semantics == HTTP:
+		return bound(ttl)
+	case !ok:
 		return DefaultErrorTTL
 	}
 	ttl = bound(ttl)

@@ -67,7 +67,7 @@ func TestLifetimeBounds(t *testing.T) {
 			Default: time.Duration(rapid.Int64().Draw(t, "default")),
 			Max:     time.Duration(rapid.Int64().Draw(t, "max")),
 		}
-		a := Assess(rapid.SampledFrom([]string{"GET", "HEAD", "POST"}).Draw(t, "method"), drawResponse(t), p)
+		a := Assess(Request{Method: rapid.SampledFrom([]string{"GET", "HEAD", "POST"}).Draw(t, "method")}, drawResponse(t), p)
 		for what, d := range map[string]time.Duration{"lifetime": a.Lifetime, "age": a.InitialAge, "retain": a.Retain} {
 			if d < 0 || d > MaxLifetime {
 				t.Fatalf("%s = %v, want 0 to 100 years (D13.7)", what, d)
@@ -83,7 +83,7 @@ func TestLifetimeBetweenMinAndMax(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, r := drawPolicy(t), drawResponse(t)
 		r.Status = 200
-		a := Assess("GET", r, p)
+		a := Assess(get, r, p)
 		if !a.Storable {
 			return
 		}
@@ -100,9 +100,9 @@ func TestAssessSeesTheSameInTheViewersCopy(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, r := drawPolicy(t), drawResponse(t)
 		r.Header.Del("Connection")
-		want := Assess("GET", r, p)
+		want := Assess(get, r, p)
 		r.Header = ViewerHeader(r.Header, p)
-		if diff := cmp.Diff(want, Assess("GET", r, p)); diff != "" {
+		if diff := cmp.Diff(want, Assess(get, r, p)); diff != "" {
 			t.Fatalf("the viewer's copy is judged otherwise (-origin's +viewer's):\n%s", diff)
 		}
 	})
@@ -126,7 +126,7 @@ func TestMergeLeavesTheBodyAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		stored, fresh := drawHeader(t, "stored"), drawHeader(t, "fresh")
 		wasStored, wasFresh := stored.Clone(0), fresh.Clone(0)
-		merged := Merge(stored, fresh)
+		merged := Merge(stored, fresh, Policy{})
 		for _, name := range bodyFields {
 			if diff := cmp.Diff(stored.Values(name), merged.Values(name)); diff != "" {
 				t.Fatalf("%s changed (D14.6) (-stored +merged):\n%s", name, diff)
@@ -150,7 +150,7 @@ func TestMergeLeavesTheBodyAlone(t *testing.T) {
 func TestStoredHeaderIsSettled(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
-		stored := StoredHeader(ViewerHeader(drawHeader(t, "header"), p))
+		stored := StoredHeader(ViewerHeader(drawHeader(t, "header"), p), p)
 		for _, name := range []string{"Connection", "Age", "Via"} {
 			if stored.Has(name) {
 				t.Fatalf("%s is stored", name)

@@ -21,9 +21,9 @@ const (
 	// ReasonNotSelfContained: 304, which only says something about an answer that
 	// somebody else holds (D14.3).
 	ReasonNotSelfContained
-	// ReasonNoStore: the origin said so, and MinTTL is 0 (D13.1).
+	// ReasonNoStore: the origin said so, and no MinTTL overrides it (D13.1).
 	ReasonNoStore
-	// ReasonPrivate: the origin said so, and MinTTL is 0 (D13.1).
+	// ReasonPrivate: the origin said so, and no MinTTL overrides it (D13.1).
 	ReasonPrivate
 	// ReasonRedirectWithoutControl: 307 or 308 without Cache-Control (D13.12).
 	ReasonRedirectWithoutControl
@@ -36,6 +36,15 @@ const (
 	// ReasonErrorTTLZero: neither the error caching minimum nor the origin gives the
 	// error any time (D18.4).
 	ReasonErrorTTLZero
+	// ReasonRequestNoStore: the viewer said so (RFC 9111 §5.2.1.5).
+	ReasonRequestNoStore
+	// ReasonAuthorization: the request had Authorization, and the origin does not say
+	// that its answer is for others too (RFC 9111 §3.5).
+	ReasonAuthorization
+	// ReasonVary: "Vary: *", or more in Vary than the edge tells apart (RFC 9111 §4.1).
+	ReasonVary
+	// ReasonStale: it has no lifetime left, and nothing to validate it by.
+	ReasonStale
 	// ReasonTooLarge: longer than the store takes. Assess does not say so: it knows no
 	// store.
 	ReasonTooLarge
@@ -68,6 +77,14 @@ func (r Reason) String() string {
 		return "error-forbidden"
 	case ReasonErrorTTLZero:
 		return "error-ttl-zero"
+	case ReasonRequestNoStore:
+		return "request-no-store"
+	case ReasonAuthorization:
+		return "authorization"
+	case ReasonVary:
+		return "vary"
+	case ReasonStale:
+		return "stale"
 	case ReasonTooLarge:
 		return "too-large"
 	default:

@@ -9,25 +9,99 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
 
+// Vary is what the Vary of an answer amounts to: the names of the request fields that
+// select it, in lower case and sorted, each once, with commas between. The zero value is
+// an answer to every request. It is how HTTP semantics tell variants apart below one
+// cache key; CloudFront semantics know only one (D13.17).
+type Vary string
+
+// VaryAny is an answer to no request but its own (RFC 9110 §12.5.5).
+const VaryAny Vary = anyHeader
+
 // anyHeader is the member of Vary that stands for everything.
 const anyHeader = "*"
 
-// varyAny says whether Vary has the member "*" (RFC 9110 §12.5.5). No other member
-// has a part in whether and for how long an answer is stored (D13.17).
+// maxVary bounds the fields that are told apart. An answer that names more of them is
+// used for no other request: so much can only be wrong, or meant to fill the cache.
+const maxVary = 16
+
+// VaryOf reads the Vary of an answer. A member that is not the name of a field is taken
+// for something that no request can match.
+func VaryOf(h header.Fields) Vary {
+	var names []string
+	for i := range h {
+		if !header.Equal(h[i].Name, "Vary") {
+			continue
+		}
+		for name := range strings.SplitSeq(h[i].Value, ",") {
+			name = strings.ToLower(strings.Trim(name, whitespace))
+			switch {
+			case name == "" || slices.Contains(names, name):
+				continue
+			case name == anyHeader || !isToken(name) || len(names) == maxVary:
+				return VaryAny
+			}
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return Vary(strings.Join(names, ","))
+}
+
+// Names yields the names.
+func (v Vary) Names(yield func(name string) bool) {
+	if v == "" || v == VaryAny {
+		return
+	}
+	for name := range strings.SplitSeq(string(v), ",") {
+		if !yield(name) {
+			return
+		}
+	}
+}
+
+// AppendKey appends to a cache key what h, the request as the origin gets it, has in the
+// fields of v (RFC 9111 §4.1). Two requests select the same variant if and only if what is
+// appended is the same; nothing is appended for the zero Vary. It is no text, and each field
+// takes at most its name and 256 bytes. It allocates nothing where b has room.
+func (v Vary) AppendKey(b []byte, h header.Fields) []byte {
+	for name := range v.Names {
+		b = append(b, name...)
+		b = appendSelecting(b, name, h)
+	}
+	return b
+}
+
+// Matches says whether a request with the header presented selects the answer to one with
+// the header original.
+func (v Vary) Matches(original, presented header.Fields) bool {
+	if v == VaryAny {
+		return false
+	}
+	if v == "" {
+		return true
+	}
+	return string(v.AppendKey(nil, original)) == string(v.AppendKey(nil, presented))
+}
+
+// varyAny says whether Vary has the member "*" (RFC 9110 §12.5.5). To CloudFront semantics
+// no other member has a part in whether and for how long an answer is stored (D13.17).
 func varyAny(h header.Fields) bool {
 	for _, line := range h.Values("Vary") {
-		for name := range strings.SplitSeq(line, ",") {
-			if strings.Trim(name, whitespace) == anyHeader {
-				return true
-			}
+		if listed(line, anyHeader) {
+			return true
 		}
 	}
 	return false
 }
 
 // editVary returns the line of Vary that viewers get, "" for none (D13.19), for
-// S3 origins too (D13.20). A line that loses nothing keeps its spelling.
+// S3 origins too (D13.20). A line that loses nothing keeps its spelling. HTTP semantics
+// leave it as it is.
 func editVary(line string, p Policy) string {
+	if p.Semantics == HTTP {
+		return line
+	}
 	var kept []string
 	lost := false
 	for name := range strings.SplitSeq(line, ",") {

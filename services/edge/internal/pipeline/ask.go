@@ -98,11 +98,11 @@ func (p *Pipeline) pour(
 	ctx context.Context, f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext,
 ) error {
 	p.complete(q, res)
-	a := httpcache.Assess(q.request.Method, httpcache.Response{
+	a := httpcache.Assess(httpcache.Request{Method: q.request.Method}, httpcache.Response{
 		Status: res.Status, Header: res.Header, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
 	}, q.rules)
 	viewer := httpcache.ViewerHeader(res.Header, q.rules)
-	object := q.objectOf(res, a, httpcache.StoredHeader(viewer))
+	object := q.objectOf(res, a, httpcache.StoredHeader(viewer, q.rules))
 	size := res.ContentLength
 	if res.Framing == origin.None {
 		size = 0

@@ -125,12 +125,12 @@ func (p *Pipeline) forget(q *question, status int, shared bool) {
 func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext) {
 	p.complete(q, res)
 	old := q.object
-	merged := httpcache.Merge(old.Header, httpcache.ViewerHeader(res.Header, q.rules))
-	a := httpcache.Assess("GET", httpcache.Response{
+	merged := httpcache.Merge(old.Header, httpcache.ViewerHeader(res.Header, q.rules), q.rules)
+	a := httpcache.Assess(httpcache.Request{Method: "GET"}, httpcache.Response{
 		Status: old.Status, Header: merged, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
 	}, q.rules)
 	next := *old
-	next.Header = httpcache.StoredHeader(merged)
+	next.Header = httpcache.StoredHeader(merged, q.rules)
 	next.RequestTime, next.ResponseTime = res.RequestTime, res.ResponseTime
 	next.InitialAge, next.Lifetime, next.Retain = a.InitialAge, a.Lifetime, a.Retain
 	next.NoStaleOnError, next.NoCondition, next.Unshared = a.NoStaleOnError, a.NoCondition, !a.Shareable
@@ -187,7 +187,7 @@ func (p *Pipeline) failed(
 	if e.Kind == origin.Overloaded {
 		a.result = ResultCapacity
 	}
-	judged := httpcache.Assess(q.request.Method, httpcache.Response{
+	judged := httpcache.Assess(httpcache.Request{Method: q.request.Method}, httpcache.Response{
 		Status: status, RequestTime: now, ResponseTime: now,
 	}, q.rules)
 	a.reason = judged.Reason
