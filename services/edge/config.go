@@ -57,6 +57,8 @@ type Config struct {
 	DrainGrace     time.Duration `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE"`
 
 	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY"`
+	OriginPerViewer    int           `help:"Requests to one origin at a time for one viewer, an IPv4 address or an IPv6 /64; more wait. 0 is half of --origin-concurrency." name:"origin-concurrency-per-viewer" default:"0" env:"SEAFRONT_ORIGIN_CONCURRENCY_PER_VIEWER"`
+	OriginTunnels      int           `help:"Connections to one origin that have switched protocols, such as WebSockets; half of them for one viewer." name:"origin-tunnels" default:"10000" env:"SEAFRONT_ORIGIN_TUNNELS"`
 	OriginQueue        int           `help:"Requests that may wait for one origin; one more gets 503." name:"origin-queue" default:"1000" env:"SEAFRONT_ORIGIN_QUEUE"`
 	OriginQueueTimeout time.Duration `help:"Time that a request may wait for its origin." name:"origin-queue-timeout" default:"10s" env:"SEAFRONT_ORIGIN_QUEUE_TIMEOUT"`
 
@@ -119,6 +121,7 @@ func (c Config) Validate() error {
 		{"max-header-bytes", int64(c.MaxHeaderBytes)}, {"max-url-bytes", int64(c.MaxURLBytes)}, {"header-timeout", int64(c.HeaderTimeout)},
 		{"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)},
 		{"origin-concurrency", int64(c.OriginConcurrency)}, {"origin-queue", int64(c.OriginQueue)}, {"origin-queue-timeout", int64(c.OriginQueueTimeout)},
+		{"origin-concurrency-per-viewer", int64(c.OriginPerViewer)}, {"origin-tunnels", int64(c.OriginTunnels)},
 	} {
 		if x.value < 0 {
 			return fmt.Errorf("--%s: must not be negative", x.flag)

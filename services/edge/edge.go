@@ -124,7 +124,7 @@ func (e *Edge) answers(words brand.Brand, ended *invalidation.Table) (*pipeline.
 	cfg, t := e.cfg, e.cfg.Telemetry
 	origins := origin.NewClient(origin.Config{
 		MaxConcurrent: cfg.OriginConcurrency, MaxQueue: cfg.OriginQueue, QueueTimeout: cfg.OriginQueueTimeout,
-		Resolver: cfg.resolver(),
+		MaxPerViewer: cfg.OriginPerViewer, MaxTunnels: cfg.OriginTunnels, Resolver: cfg.resolver(),
 	})
 	e.closers = append(e.closers, func() error { origins.Close(); return nil })
 	answers, err := pipeline.New(pipeline.Config{

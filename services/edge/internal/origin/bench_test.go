@@ -61,7 +61,7 @@ func BenchmarkReadHead(b *testing.B) {
 	for b.Loop() {
 		src.Reset(raw)
 		in.Reset(src)
-		if _, err := readFinalHead(in, DefaultMaxHeaderBytes); err != nil {
+		if _, err := readFinalHead(in, DefaultMaxHeaderBytes, false, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,20 +17,6 @@ type source interface {
 	whole() bool
 }
 
-// newSource returns the reader for a framing; limit bounds trailers.
-func newSource(in *bufio.Reader, f frame, limit int) source {
-	switch f.framing {
-	case ContentLength:
-		return &lengthReader{in: in, left: f.length}
-	case Chunked:
-		return &chunkedReader{in: in, limit: limit}
-	case CloseDelimited:
-		return &closeReader{in: in}
-	default:
-		return emptyReader{}
-	}
-}
-
 // lengthReader reads a body of known length.
 type lengthReader struct {
 	in    *bufio.Reader
@@ -88,11 +74,13 @@ func (emptyReader) whole() bool { return true }
 // body is what the caller reads. Close may be called while Read waits; it ends
 // the wait.
 type body struct {
-	src source
-	// explain turns a failure into the Error that the caller gets.
-	explain func(error) error
-	// release gives the connection back, or ends it when the body is not whole.
-	release func(whole bool)
+	fetch *fetch
+	conn  *conn
+	keep  bool // the connection may be kept once the body is read
+	src   source
+	// One of these is src; they lie here to be one piece of memory with the rest.
+	length  lengthReader
+	chunked chunkedReader
 
 	mu     sync.Mutex // guards the rest; not held while reading
 	whole  bool
@@ -101,6 +89,22 @@ type body struct {
 }
 
 var errBodyClosed = &Error{Kind: Canceled, Err: net.ErrClosed}
+
+// source is newSource without allocating.
+func (b *body) source(f frame, limit int) source {
+	switch f.framing {
+	case ContentLength:
+		b.length = lengthReader{in: b.conn.in, left: f.length}
+		return &b.length
+	case Chunked:
+		b.chunked = chunkedReader{in: b.conn.in, limit: limit}
+		return &b.chunked
+	case CloseDelimited:
+		return &closeReader{in: b.conn.in}
+	default:
+		return emptyReader{}
+	}
+}
 
 // Read reads the body. It fails with an *Error.
 func (b *body) Read(p []byte) (int, error) {
@@ -119,9 +123,12 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	switch {
 	case b.closed:
-		err = b.explain(errBodyClosed)
+		err = b.fetch.explain(errBodyClosed)
 	case err != io.EOF: //nolint:errorlint // the sources return io.EOF itself
-		err = b.explain(err)
+		if u := b.fetch.upload; u != nil {
+			err = u.cause(err)
+		}
+		err = b.fetch.explain(err)
 	}
 	b.err = err
 	return n, err
@@ -131,7 +138,7 @@ func (b *body) failed() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return b.explain(errBodyClosed)
+		return b.fetch.explain(errBodyClosed)
 	}
 	return b.err
 }
@@ -144,7 +151,7 @@ func (b *body) Close() error {
 	b.closed = true
 	b.mu.Unlock()
 	if !closed {
-		b.release(whole)
+		b.fetch.finish(b.conn, b.keep && whole)
 	}
 	return nil
 }

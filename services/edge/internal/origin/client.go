@@ -6,9 +6,10 @@
 //
 // It promises: an answer has exactly one framing or is refused; no answer is
 // reused for another request; what has begun ends within the time-outs of the
-// origin; per origin the number of requests under way is bounded. It does not
-// send bodies, follow redirects, decode content, cache, or make spans: what a
-// span needs is in Response and Error.
+// origin; per origin, and there per viewer, the number of requests under way is
+// bounded; a body is sent as it is read and never twice. It does not keep bodies,
+// follow redirects, decode content, cache, or make spans: what a span needs is in
+// Response and Error.
 package origin
 
 import (
@@ -28,6 +29,8 @@ const (
 	DefaultMaxHeaderBytes     = 32768 // D17.13
 	DefaultMaxIdle            = 1024
 	DefaultMaxIdlePerEndpoint = 100
+	DefaultMaxTunnels         = 10000
+	DefaultTunnelTimeout      = 10 * time.Minute // D24.4
 )
 
 // sessionsKept is how many TLS sessions are remembered over all origins. With a
@@ -54,8 +57,19 @@ type Config struct {
 	// QueueTimeout is how long a request may wait there before it fails with
 	// Overloaded. Default 10 s.
 	QueueTimeout time.Duration
+	// MaxPerViewer is how many requests to one origin may be under way for one viewer,
+	// an IPv4 address or an IPv6 /64; more wait, and have no larger part of the queue.
+	// Default half of MaxConcurrent; as much as that, and there is no such limit.
+	MaxPerViewer int
+	// MaxTunnels is how many connections to one origin may have switched protocols
+	// (D24.3), half of them for one viewer; one more fails at once with Overloaded. They
+	// do not count in MaxConcurrent. Default 10000.
+	MaxTunnels int
+	// TunnelTimeout is how long such a connection may be without a byte from the origin,
+	// or refuse to take one. Default 10 min (D24.4).
+	TunnelTimeout time.Duration
 	// MaxHeaderBytes bounds the head of an answer, status line and last line break
-	// included, and the trailers after it. Default 32768 (D17.13).
+	// included, the interim answers before it together, and the trailers after it. Default 32768 (D17.13).
 	MaxHeaderBytes int
 	// MaxIdle is how many idle connections are kept in all, MaxIdlePerEndpoint how
 	// many of them to the same place. Defaults 1024 and 100.
@@ -69,11 +83,13 @@ type Config struct {
 
 // Client sends requests to origins. It is safe for concurrent use.
 type Client struct {
-	limits   *limits
-	idle     *pool
-	dialer   *dialer
-	maxHead  int
-	sessions tls.ClientSessionCache
+	limits        *limits
+	tunnels       *limits
+	tunnelTimeout time.Duration
+	idle          *pool
+	dialer        *dialer
+	maxHead       int
+	sessions      tls.ClientSessionCache
 }
 
 // NewClient returns a Client. It starts nothing.
@@ -86,12 +102,10 @@ func NewClient(cfg Config) *Client {
 		d.dial = new(net.Dialer).DialContext
 	}
 	return &Client{
-		limits: &limits{
-			max:     cmp.Or(cfg.MaxConcurrent, DefaultMaxConcurrent),
-			queue:   cmp.Or(cfg.MaxQueue, DefaultMaxQueue),
-			timeout: cmp.Or(cfg.QueueTimeout, DefaultQueueTimeout),
-			gates:   make(map[string]*gate),
-		},
+		limits: newLimits(cmp.Or(cfg.MaxConcurrent, DefaultMaxConcurrent), cmp.Or(cfg.MaxQueue, DefaultMaxQueue),
+			cfg.MaxPerViewer, cmp.Or(cfg.QueueTimeout, DefaultQueueTimeout)),
+		tunnels:       newLimits(cmp.Or(cfg.MaxTunnels, DefaultMaxTunnels), 0, 0, 0),
+		tunnelTimeout: cmp.Or(cfg.TunnelTimeout, DefaultTunnelTimeout),
 		idle: &pool{
 			max:         cmp.Or(cfg.MaxIdle, DefaultMaxIdle),
 			perEndpoint: cmp.Or(cfg.MaxIdlePerEndpoint, DefaultMaxIdlePerEndpoint),
@@ -108,6 +122,7 @@ func NewClient(cfg Config) *Client {
 // on, and their connections are closed instead of kept.
 func (c *Client) Close() {
 	c.limits.close()
+	c.tunnels.close()
 	c.idle.close()
 }
 
@@ -117,10 +132,13 @@ type Stats struct {
 	Active, Queued int
 	// Idle connections are kept for a next request.
 	Idle int
+	// Tunnels are connections that have switched protocols, or may be about to.
+	Tunnels int
 }
 
 // Stats returns the present numbers, for gauges.
 func (c *Client) Stats() Stats {
 	active, queued := c.limits.count()
-	return Stats{Active: active, Queued: queued, Idle: c.idle.count()}
+	tunnels, _ := c.tunnels.count()
+	return Stats{Active: active, Queued: queued, Idle: c.idle.count(), Tunnels: tunnels}
 }

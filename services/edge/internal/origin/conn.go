@@ -4,7 +4,6 @@ package origin
 
 import (
 	"bufio"
-	"context"
 	"crypto/x509"
 	"errors"
 	"net"
@@ -46,39 +45,20 @@ type conn struct {
 	line     *line
 	net.Conn               // line, or TLS over it
 	in       *bufio.Reader // over Conn
+	quiet    func() bool   // see probe
 	// expiry ends the connection when it has been idle too long; guarded by the
 	// pool's lock.
 	expiry *time.Timer
 }
 
 func newConn(e endpoint, remote netip.AddrPort, l *line, nc net.Conn) *conn {
-	return &conn{endpoint: e, remote: remote, line: l, Conn: nc, in: bufio.NewReader(nc)}
+	return &conn{endpoint: e, remote: remote, line: l, Conn: nc, in: bufio.NewReader(nc), quiet: probe(l.Conn)}
 }
 
 // abort ends the connection at once, from any goroutine and whatever it is doing.
 func (c *conn) abort() {
 	_ = c.line.Close() // nothing is left to be lost
 }
-
-// watch aborts the connection when ctx ends. The function returned ends the watch
-// and says whether the connection is untouched.
-func (c *conn) watch(ctx context.Context) (unwatch func() bool) {
-	aborted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(aborted)
-		c.abort()
-	})
-	return func() bool {
-		if stop() {
-			return true
-		}
-		<-aborted
-		return false
-	}
-}
-
-// longAgo is a deadline that has always passed.
-var longAgo = time.Unix(1, 0)
 
 // alive says whether an idle connection may take a request: the origin has
 // neither closed it nor sent a byte that nobody asked for. What arrives later is
@@ -90,54 +70,15 @@ func (c *conn) alive() bool {
 	if c.endpoint.secure && !c.drained() {
 		return false
 	}
-	return quiet(c.line.Conn)
+	return c.quiet()
 }
 
 // drained says whether crypto/tls holds no record that it took from the socket
-// together with an earlier one. A passed deadline keeps it from reading more.
+// together with an earlier one.
 func (c *conn) drained() bool {
-	if c.line.SetReadDeadline(longAgo) != nil {
-		return false
-	}
+	c.line.poll(true)
+	defer c.line.poll(false)
 	var b [1]byte
 	n, err := c.Read(b[:])
-	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) &&
-		c.line.SetReadDeadline(time.Time{}) == nil
-}
-
-// line is the connection below TLS. While timeout is set it bounds the wait for
-// any packet, in either direction (D16.9).
-type line struct {
-	net.Conn
-	timeout time.Duration
-}
-
-// Read waits at most for the time-out.
-func (l *line) Read(p []byte) (int, error) {
-	if l.timeout > 0 {
-		if err := l.SetReadDeadline(time.Now().Add(l.timeout)); err != nil {
-			return 0, err
-		}
-	}
-	return l.Conn.Read(p)
-}
-
-// Write waits at most for the time-out.
-func (l *line) Write(p []byte) (int, error) {
-	if l.timeout > 0 {
-		if err := l.SetWriteDeadline(time.Now().Add(l.timeout)); err != nil {
-			return 0, err
-		}
-	}
-	return l.Conn.Write(p)
-}
-
-// arm sets the time-out of a request, or none for an idle connection.
-func (l *line) arm(timeout time.Duration) {
-	l.timeout = timeout
-	if timeout == 0 {
-		// A deadline of the last request would end the idle connection. An error means
-		// that the connection is over, which its next user finds out.
-		_ = l.SetDeadline(time.Time{})
-	}
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -50,11 +50,16 @@ const (
 	Truncated
 	// ZeroSize: a body was announced and not one byte of it came.
 	ZeroSize
+	// RangeLength: Content-Length and Content-Range do not agree (D19.11).
+	RangeLength
+	// Upload: the body of the request could not be read, or was shorter than its
+	// length. It is the viewer's fault.
+	Upload
 )
 
 // kinds says for each Kind its name, the status that a viewer gets (D16.13,
-// D22.13), the log's word for it (D23.6, D23.7) and whether GET and HEAD are tried
-// again while attempts are left (D16.10).
+// D22.13), the log's word for it (D23.6, D23.7) and whether another try may help: what
+// was not sent, GET and HEAD are tried again while attempts are left (D16.10).
 var kinds = [...]struct {
 	word   string
 	status int
@@ -78,13 +83,16 @@ var kinds = [...]struct {
 	TooLarge:       {"too large", 502, "OriginError", false},
 	Truncated:      {"truncated", 502, "OriginReadError", false},
 	ZeroSize:       {"zero size", 502, "OriginZeroSizeObjectError", false},
+	RangeLength:    {"range length", 502, "OriginContentRangeLengthError", false},
+	Upload:         {"request body", 400, "ClientCommError", false},
 }
 
 // String returns the word for logs and metrics.
 func (k Kind) String() string { return kinds[k.known()].word }
 
 // Status is what the edge answers when nothing better is stored: 502, 503 or 504,
-// and 500 for a request that should not have been made. Such answers are cached
+// 400 for a body that did not come and 500 for a request that should not have been
+// made. Such answers are cached
 // like the origin's own (D18.8).
 func (k Kind) Status() int { return kinds[k.known()].status }
 
@@ -150,7 +158,7 @@ func readFault(err error, lost Kind) error {
 }
 
 // writeFault says what a failed write means.
-func writeFault(err error) error {
+func writeFault(err error) *Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fault(Timeout, "write: %w", err)

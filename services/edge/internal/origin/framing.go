@@ -135,16 +135,8 @@ func parseLength(s string) (int64, error) {
 // persistent says whether the origin lets the connection go on (D16.16, RFC 9112
 // §9.3): HTTP/1.1 unless it says close, HTTP/1.0 only if it says keep-alive.
 func persistent(h head) bool {
-	keep := h.minor > 0
-	for _, o := range connectionOptions(h.fields) {
-		switch {
-		case header.Equal(o, "close"):
-			return false
-		case header.Equal(o, "keep-alive"):
-			keep = true
-		}
-	}
-	return keep
+	options := connectionOptions(h.fields)
+	return !names(options, "close") && (h.minor > 0 || names(options, "keep-alive"))
 }
 
 // endToEnd removes in place what concerns only the connection (D17.2), and the

@@ -4,6 +4,7 @@ package origin
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"strings"
 
@@ -17,52 +18,84 @@ type head struct {
 	fields header.Fields
 }
 
-// maxInterim is how many 1xx answers may come before the final one.
-const maxInterim = 8
+// maxInterim is how many interim answers may come before the final one. Together
+// they may be as long as one head.
+const maxInterim = 32
 
-// readFinalHead reads heads up to that of the final answer.
-func readFinalHead(in *bufio.Reader, limit int) (head, error) {
+// readFinalHead reads heads up to that of the final answer, or of 101 where upgrade
+// says that it was asked for. Interim, unless it is nil, gets those before it.
+func readFinalHead(in *bufio.Reader, limit int, upgrade bool, interim func(int, header.Fields)) (head, error) {
 	continued := false
+	left := limit // of what interim answers may take
 	for range maxInterim + 1 {
-		h, err := readHead(in, limit)
+		h, size, err := readHead(in, limit)
 		if err != nil {
 			return head{}, err
 		}
+		left -= size
 		switch {
-		case h.status >= 200:
+		case h.status >= 200, h.status == 101 && upgrade:
 			return h, nil
 		case h.status == 101:
 			return head{}, fault(Invalid, "the origin switches protocols unasked")
-		case h.status == 100 && continued:
+		case left < 0:
+			return head{}, fault(HeaderTooBig, "interim answers exceed %d bytes", limit)
+		case h.status == 100 && continued && interim == nil:
 			// D17.11: one 100 Continue is allowed; others, 103 among them, are dropped.
 			return head{}, fault(Invalid, "a second 100 Continue")
+		case h.status != 100 && interim != nil:
+			endToEnd(&h.fields)
+			h.fields.Del("Content-Length") // there is none (RFC 9110 §8.6)
+			interim(h.status, h.fields)
 		}
 		continued = continued || h.status == 100
 	}
 	return head{}, fault(Invalid, "more than %d interim answers", maxInterim)
 }
 
-// readHead reads one head of at most limit bytes (D17.13).
-func readHead(in *bufio.Reader, limit int) (head, error) {
+// readHead reads one head of at most limit bytes (D17.13) and tells its size.
+func readHead(in *bufio.Reader, limit int) (head, int, error) {
+	if _, err := in.Peek(1); err != nil { // fills the buffer
+		return head{}, 0, readFault(err, Truncated)
+	}
+	if block := buffered(in); len(block) > 0 && len(block) <= limit {
+		h, err := parseHead(string(block))
+		_, _ = in.Discard(len(block)) // it is in the buffer
+		return h, len(block), err
+	}
 	block := make([]byte, 0, 1024)
 	for begin := 0; ; {
 		part, err := in.ReadSlice('\n')
 		if len(block)+len(part) > limit {
-			return head{}, fault(HeaderTooBig, "head exceeds %d bytes", limit)
+			return head{}, 0, fault(HeaderTooBig, "head exceeds %d bytes", limit)
 		}
 		block = append(block, part...)
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		if err != nil {
-			return head{}, readFault(err, Truncated)
+			return head{}, 0, readFault(err, Truncated)
 		}
 		// An empty line ends the head; one that ends in a bare LF is refused below.
 		if n := len(block) - begin; n == 1 || n == 2 && block[begin] == '\r' {
-			return parseHead(string(block))
+			h, err := parseHead(string(block))
+			return h, len(block), err
 		}
 		begin = len(block)
 	}
+}
+
+// buffered returns the head that lies whole in the buffer, as most do, or nil.
+func buffered(in *bufio.Reader) []byte {
+	b, err := in.Peek(in.Buffered())
+	if err != nil {
+		return nil
+	}
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	if end < 0 {
+		return nil
+	}
+	return b[:end+len("\r\n\r\n")] // an end by a bare LF before it is refused anyway
 }
 
 // parseHead parses a head with the empty line that ends it. The fields share the
@@ -121,7 +154,7 @@ func parseStatusLine(line string) (head, error) {
 		return head{}, fault(Invalid, "not a number in the status line")
 	}
 	status := int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
-	if status < 100 || status > 599 {
+	if status < 100 {
 		return head{}, fault(Invalid, "status %d", status)
 	}
 	if reason != "" && reason[0] != ' ' || !isFieldValue(reason) {

@@ -5,6 +5,7 @@ package origin
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -37,7 +38,7 @@ func TestReadHead(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := reader(tt.raw + "rest")
-			got, err := readFinalHead(in, DefaultMaxHeaderBytes)
+			got, err := readFinalHead(in, DefaultMaxHeaderBytes, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,6 +47,36 @@ func TestReadHead(t *testing.T) {
 			}
 			if rest, _ := io.ReadAll(in); string(rest) != "rest" {
 				t.Errorf("%q is left", rest)
+			}
+		})
+	}
+}
+
+// TestInterim: interim answers are passed on to who asks for them.
+func TestInterim(t *testing.T) {
+	hints := "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nConnection: X-Hop\r\nX-Hop: 1\r\nContent-Length: 5\r\n\r\n"
+	for _, tt := range []struct {
+		name, raw string
+		want      []string
+		kind      Kind
+	}{
+		{"D17.11: as they come, without what is for one hop", "HTTP/1.1 102 \r\n\r\n" + hints + "HTTP/1.1 199 x\r\nA: b\r\n\r\n", []string{"102 []", "103 [{Link </x>}]", "199 [{A b}]"}, 0},
+		{"D4.10: 100 is not passed on, nor a second one", strings.Repeat("HTTP/1.1 100 \r\n\r\n", 2), nil, 0},
+		{"101 that nobody asked for", "HTTP/1.1 101 \r\n\r\n", nil, Invalid},
+		{"their number is bounded", strings.Repeat("HTTP/1.1 100 \r\n\r\n", 33), nil, Invalid},
+		{"their size is bounded in all", strings.Repeat("HTTP/1.1 100 \r\nA: "+strings.Repeat("b", 9000)+"\r\n\r\n", 4), nil, HeaderTooBig},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			interim := func(status int, h header.Fields) { got = append(got, fmt.Sprint(status, " ", h)) }
+			h, err := readFinalHead(reader(tt.raw+"HTTP/1.1 204 \r\n\r\n"), DefaultMaxHeaderBytes, false, interim)
+			if tt.kind != 0 {
+				wantKind(t, err, tt.kind)
+			} else if err != nil || h.status != 204 {
+				t.Errorf("%d, %v", h.status, err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
@@ -67,7 +98,7 @@ func TestReadHeadRefused(t *testing.T) {
 		{"status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", Invalid},
 		{"status with a sign", "HTTP/1.1 +20 OK\r\n\r\n", Invalid},
 		{"status below 100", "HTTP/1.1 099 OK\r\n\r\n", Invalid},
-		{"status above 599", "HTTP/1.1 600 OK\r\n\r\n", Invalid},
+		{"status 000", "HTTP/1.1 000 OK\r\n\r\n", Invalid},
 		{"tab after the status", "HTTP/1.1 200\tOK\r\n\r\n", Invalid},
 		{"control in the reason", "HTTP/1.1 200 O\x00K\r\n\r\n", Invalid},
 		{"D17.13: bare LF after the status line", "HTTP/1.1 200 OK\nA: b\r\n\r\n", Invalid},
@@ -84,7 +115,7 @@ func TestReadHeadRefused(t *testing.T) {
 		{"D17.13: DEL in a value", ok + "A: b\x7f\r\n\r\n", Invalid},
 		{"D17.11: a second 100 Continue", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 2) + ok + "\r\n", Invalid},
 		{"D17.11: 101 that nobody asked for", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", Invalid},
-		{"D17.11: endless interim answers", strings.Repeat("HTTP/1.1 103 \r\n\r\n", 9) + ok + "\r\n", Invalid},
+		{"D17.11: endless interim answers", strings.Repeat("HTTP/1.1 103 \r\n\r\n", 33) + ok + "\r\n", Invalid},
 		{"D17.13: head of more than 32768 bytes", ok + "A: " + strings.Repeat("b", 32768) + "\r\n\r\n", HeaderTooBig},
 		{"D17.13: many fields of more than 32768 bytes", ok + strings.Repeat("A: b\r\n", 6000) + "\r\n", HeaderTooBig},
 		{"D17.13: line without an end", strings.Repeat("b", 40000), HeaderTooBig},
@@ -92,7 +123,7 @@ func TestReadHeadRefused(t *testing.T) {
 		{"ends within a line", ok + "A: b", Truncated},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := readFinalHead(reader(tt.raw), DefaultMaxHeaderBytes)
+			_, err := readFinalHead(reader(tt.raw), DefaultMaxHeaderBytes, false, nil)
 			wantKind(t, err, tt.want)
 		})
 	}
@@ -100,11 +131,17 @@ func TestReadHeadRefused(t *testing.T) {
 
 func TestHeadLimitIsExact(t *testing.T) {
 	raw := "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("b", 100) + "\r\n\r\n"
-	if _, err := readHead(reader(raw), len(raw)); err != nil {
+	if _, _, err := readHead(reader(raw), len(raw)); err != nil {
 		t.Errorf("D17.13: a head of the limit is refused: %v", err)
 	}
-	_, err := readHead(reader(raw), len(raw)-1)
+	_, _, err := readHead(reader(raw), len(raw)-1)
 	wantKind(t, err, HeaderTooBig)
+}
+
+// sourceOf is how a body in a framing is read.
+func sourceOf(in *bufio.Reader, f frame, limit int) source {
+	b := &body{conn: &conn{in: in}}
+	return b.source(f, limit)
 }
 
 // FuzzAnswer reads arbitrary bytes as answers. Nothing panics, the head and the
@@ -125,7 +162,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		in := bufio.NewReader(bytes.NewReader(raw))
-		h, err := readFinalHead(in, DefaultMaxHeaderBytes)
+		h, err := readFinalHead(in, DefaultMaxHeaderBytes, false, nil)
 		if err != nil {
 			return
 		}
@@ -133,7 +170,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := io.ReadAll(newSource(in, fr, DefaultMaxHeaderBytes))
+		got, err := io.ReadAll(sourceOf(in, fr, DefaultMaxHeaderBytes))
 		if fr.framing == ContentLength && int64(len(got)) > fr.length {
 			t.Fatalf("%d bytes read of %d", len(got), fr.length)
 		}

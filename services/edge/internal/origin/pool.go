@@ -52,7 +52,6 @@ func (p *pool) put(c *conn, idle time.Duration) {
 		c.abort()
 		return
 	}
-	c.line.arm(0)
 	if surplus := p.push(c, idle); surplus != nil {
 		_ = surplus.Close()
 	}

@@ -6,6 +6,6 @@ package origin
 
 import "net"
 
-// quiet cannot look into a socket here without taking from it: the free retry of
+// probe cannot look into a socket here without taking from it: the free retry of
 // D16.16 covers connections that turn out to be over.
-func quiet(net.Conn) bool { return true }
+func probe(net.Conn) func() bool { return func() bool { return true } }

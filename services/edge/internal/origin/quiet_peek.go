@@ -10,26 +10,30 @@ import (
 	"syscall"
 )
 
-// quiet says whether nothing waits to be read: no byte, no end, no reset. It
-// looks without taking. A connection without a socket counts as quiet.
-func quiet(nc net.Conn) bool {
+// probe returns a function that says whether nothing waits to be read: no byte, no
+// end, no reset. It looks without taking. A connection without a socket counts as
+// quiet. The function is made once a connection, so that asking costs no memory.
+func probe(nc net.Conn) (quiet func() bool) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
-		return true
+		return func() bool { return true }
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return func() bool { return false }
 	}
-	var peeked error
-	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
+	var (
+		b      [1]byte
+		peeked error
+	)
+	peek := func(fd uintptr) {
 		for {
 			_, _, peeked = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 			if !errors.Is(peeked, syscall.EINTR) {
-				return true // never wait
+				return
 			}
 		}
-	})
-	return err == nil && errors.Is(peeked, syscall.EAGAIN)
+	}
+	// Control heeds no deadline: that of an earlier wait may have passed.
+	return func() bool { return raw.Control(peek) == nil && errors.Is(peeked, syscall.EAGAIN) }
 }

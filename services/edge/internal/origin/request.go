@@ -3,8 +3,9 @@
 package origin
 
 import (
+	"io"
 	"net"
-	"net/textproto"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,7 @@ type Request struct {
 	// ViewerScheme is "http" or "https": what snapshot.MatchViewer stands for
 	// (D16.2).
 	ViewerScheme string
-	// Method is GET or HEAD; another one fails with BadRequest.
+	// Method is any token but CONNECT, which would ask for another server.
 	Method string
 	// Target is the path and query byte for byte as they are sent (D15.1), the
 	// prefixes of origin and distribution included.
@@ -27,9 +28,31 @@ type Request struct {
 	// Host is the Host field to send. Empty: that of the origin, with the port
 	// where it is not the scheme's own.
 	Host string
-	// Header holds the other fields. The Client adds Host and Connection, and
-	// leaves out what is between two hops only (D15.2, D15.8) or describes a body.
+	// Header holds the other fields. The Client adds Host, Connection and what frames
+	// the body, and leaves out what is between two hops only (D15.2, D15.8), Expect
+	// (D4.10) and trailers (D24.10).
 	Header header.Fields
+	// Body is sent as it is read, nothing of it twice; nil for none. It may be read
+	// while the answer is being read, but not after Fetch has failed or the answer's
+	// Body is closed: both wait for a Read under way. If it is an io.Closer, it is closed
+	// when no more of it is wanted, which should end that Read.
+	Body io.Reader
+	// Length is the number of bytes in Body: 0 for none, -1 if unknown.
+	Length int64
+	// Once keeps the Client from sending again what an origin may have seen, whatever
+	// the method.
+	Once bool
+	// Interim is called for each interim answer but 100 and 101, before Fetch returns,
+	// with what is between two hops only left out. When it is nil such answers are
+	// dropped, and a second 100 is a fault of the origin (D17.11).
+	Interim func(status int, h header.Fields)
+	// Upgrade is the value of an Upgrade field to send, for a request without a body;
+	// empty for none (D24.2). It may not name h2c, by which a viewer could speak past
+	// the edge.
+	Upgrade string
+	// Viewer is who the request is made for, for the limit on what one viewer may have
+	// of an origin; the zero Addr is nobody and has none.
+	Viewer netip.Addr
 	// MaxLength is the largest Content-Length to accept, 0 for any: a caller that
 	// means to store the answer gives the limit of D17.14.
 	MaxLength int64
@@ -76,120 +99,24 @@ func (r *Request) serverName() string {
 	return strings.TrimSuffix(strings.ToLower(strings.Trim(name, "[]")), ".")
 }
 
-// head returns the request as it is written. It refuses whatever would let a
-// viewer's bytes end a line or add a field.
-func (r *Request) head() ([]byte, error) {
-	if r.Method != "GET" && r.Method != "HEAD" {
-		return nil, fault(BadRequest, "method %q: only GET and HEAD are sent", r.Method)
-	}
-	// The bytes of D4.12 cannot stand in a request line; others are sent as they are.
-	if r.Target == "" || r.Target[0] != '/' || strings.ContainsFunc(r.Target, breaksTarget) {
-		return nil, fault(BadRequest, "target %q is not a path", r.Target)
-	}
-	host := r.host()
-	if strings.ContainsFunc(host, breaksHost) {
-		return nil, fault(BadRequest, "host %q is not a host", host)
-	}
-	b := make([]byte, 0, 1024)
-	b = append(b, r.Method...)
-	b = append(b, ' ')
-	b = append(b, r.Target...)
-	b = append(b, " HTTP/1.1\r\nHost: "...)
-	b = append(b, host...)
-	b = append(b, "\r\nConnection: Keep-Alive\r\n"...) // D15.2
-	options := connectionOptions(r.Header)
-	for i := range r.Header {
-		name, value := r.Header[i].Name, r.Header[i].Value
-		if ownField(name) || hopByHop(name, options) || r.custom(name) {
-			continue
-		}
-		var err error
-		if b, err = appendField(b, name, value); err != nil {
-			return nil, err
-		}
-	}
-	for _, h := range r.Origin.Headers {
-		value := h.Value.Reveal()
-		if value == "" && header.Equal(h.Name, "Accept-Encoding") { // D11.20
-			continue
-		}
-		var err error
-		if b, err = appendField(b, h.Name, value); err != nil {
-			return nil, err
-		}
-	}
-	return append(b, "\r\n"...), nil
+// hasBody says whether there is something to send after the head.
+func (r *Request) hasBody() bool { return r.Body != nil && r.Length != 0 }
+
+// safeToRepeat says whether a request that was sent may be sent again when no answer
+// comes (D16.10, D16.11).
+func (r *Request) safeToRepeat() bool {
+	return !r.Once && !r.hasBody() && (r.Method == "GET" || r.Method == "HEAD")
 }
 
-// custom says whether the origin has a header of its own of that name, which is sent
-// instead (C5.23, D15.6).
-func (r *Request) custom(name string) bool {
-	for i := range r.Origin.Headers {
-		if header.Equal(r.Origin.Headers[i].Name, name) {
-			return true
-		}
+// idempotent says whether a request that a kept connection lost may be sent again
+// over a new one (D16.16, RFC 9110 §9.2.2).
+func (r *Request) idempotent() bool {
+	if r.Once || r.hasBody() {
+		return false
 	}
-	return false
-}
-
-// appendField appends a line. The error does not hold the value, which may be secret.
-func appendField(b []byte, name, value string) ([]byte, error) {
-	if !isToken(name) || !isFieldValue(value) {
-		return nil, fault(BadRequest, "field %q cannot be sent", name)
-	}
-	b = append(b, textproto.CanonicalMIMEHeaderKey(name)...) // D15.9
-	b = append(b, ": "...)
-	b = append(b, value...)
-	return append(b, "\r\n"...), nil
-}
-
-// ownField names what the Client writes itself or what would announce a body,
-// of which there is none.
-func ownField(name string) bool {
-	return header.Equal(name, "Host") || header.Equal(name, "Content-Length")
-}
-
-func breaksTarget(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }
-
-func breaksHost(c rune) bool {
-	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`/\?#@,"<>{}|^`+"`", c)
-}
-
-// connectionFields concern one connection only (D15.2, D17.2). Those that begin
-// with "Proxy-" do as well.
-var connectionFields = [...]string{
-	"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
-// hopByHop says whether a field is between two hops only: by its name, or because
-// Connection names it (D15.8, RFC 9110 §7.6.1).
-func hopByHop(name string, options []string) bool {
-	const proxy = "Proxy-"
-	if len(name) > len(proxy) && header.Equal(name[:len(proxy)], proxy) {
+	switch r.Method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
 		return true
 	}
-	for _, f := range connectionFields {
-		if header.Equal(name, f) {
-			return true
-		}
-	}
-	for _, o := range options {
-		if header.Equal(name, o) {
-			return true
-		}
-	}
 	return false
-}
-
-// connectionOptions are the words in the Connection fields.
-func connectionOptions(f header.Fields) []string {
-	all, ok := f.Joined("Connection", ",")
-	if !ok {
-		return nil
-	}
-	options := strings.Split(all, ",")
-	for i := range options {
-		options[i] = strings.Trim(options[i], " \t")
-	}
-	return options
 }

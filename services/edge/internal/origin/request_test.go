@@ -56,7 +56,7 @@ func TestRequestHead(t *testing.T) {
 				r.Target = tt.target
 			}
 			before := tt.header.Clone(0)
-			got, err := r.head()
+			got, err := r.appendHead(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,14 +94,14 @@ func TestCustomHeaders(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := &snapshot.Origin{Host: "o.test", HTTPPort: 80, Scheme: snapshot.HTTP, Headers: tt.custom}
-			got, err := (&Request{Origin: o, Method: "GET", Target: "/a", Header: viewer}).head()
+			got, err := (&Request{Origin: o, Method: "GET", Target: "/a", Header: viewer}).appendHead(nil)
 			if diff := cmp.Diff(start+tt.want+"\r\n", string(got)); err != nil || diff != "" {
 				t.Errorf("%v\n%s", err, diff)
 			}
 		})
 	}
 	o := &snapshot.Origin{Host: "o.test", HTTPPort: 80, Scheme: snapshot.HTTP, Headers: custom("X-Key", "hush\r\nX-Evil: 1")}
-	if b, err := (&Request{Origin: o, Method: "GET", Target: "/a"}).head(); err == nil || strings.Contains(err.Error(), "hush") {
+	if b, err := (&Request{Origin: o, Method: "GET", Target: "/a"}).appendHead(nil); err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("C5.24: a line end in a value: %q, %v", b, err)
 	}
 }
@@ -111,7 +111,13 @@ func TestRequestRefused(t *testing.T) {
 		name   string
 		change func(*Request)
 	}{
-		{"D16.11: other methods, which may not be repeated, are not sent", func(r *Request) { r.Method = "POST" }},
+		{"CONNECT", func(r *Request) { r.Method = "CONNECT" }},
+		{"no method", func(r *Request) { r.Method = "" }},
+		{"D4.12: space in the method", func(r *Request) { r.Method = "GET /" }},
+		{"RFC 9110 §9.3.8: TRACE with a body", func(r *Request) { r.Method, r.Body, r.Length = "TRACE", strings.NewReader("a"), 1 }},
+		{"line break in Upgrade", func(r *Request) { r.Upgrade = "a\r\nX: y" }},
+		{"upgrade to h2c", func(r *Request) { r.Upgrade = "websocket, H2C" }},
+		{"upgrade with a body", func(r *Request) { r.Upgrade, r.Body, r.Length = "websocket", strings.NewReader("a"), -1 }},
 		{"no target", func(r *Request) { r.Target = "" }},
 		{"target is not a path", func(r *Request) { r.Target = "*" }},
 		{"D4.12: space in the target", func(r *Request) { r.Target = "/a b" }},

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package origin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+)
+
+// sending is a request with a body; length -1 is unknown.
+func sending(o *snapshot.Origin, method string, body io.Reader, length int64) *Request {
+	r := get(o)
+	r.Method, r.Body, r.Length = method, body, length
+	return r
+}
+
+// TestBodySent: an independent reader sees the method, the framing and the bytes, and
+// the connection goes on.
+func TestBodySent(t *testing.T) {
+	long := strings.Repeat("0123456789", 20000)
+	for _, tt := range []struct {
+		name, method, body string
+		length             int64
+	}{
+		{"D4.9: known length", "POST", "hello", 5},
+		{"D4.9: unknown length", "PUT", "hello", -1},
+		{"D4.9: long, known length", "PATCH", long, int64(len(long))},
+		{"D4.9: long, unknown length", "DELETE", long, -1},
+		{"unknown length, nothing comes", "POST", "", -1},
+		{"a GET with a body, where the policy lets it pass", "GET", "hello", 5},
+		{"any token", "M-SEARCH", "hello", 5},
+		{"more than announced is not sent", "POST", "hello!", 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := tt.body
+			if tt.length >= 0 {
+				want = tt.body[:tt.length]
+			}
+			type seen struct {
+				req  *http.Request
+				body string
+			}
+			asked := make(chan seen, 2)
+			o := serve(t, func(p *peer) {
+				for {
+					req, err := http.ReadRequest(p.in)
+					if err != nil {
+						return
+					}
+					b, err := io.ReadAll(req.Body)
+					if err != nil {
+						t.Errorf("body at the origin: %v", err)
+					}
+					asked <- seen{req, string(b)}
+					p.reply(hello)
+				}
+			})
+			c := newTestClient(t, Config{})
+			r := sending(o, tt.method, strings.NewReader(tt.body), tt.length)
+			r.Header = fieldsOf("Expect: 100-continue", "Content-Length: 99", "Transfer-Encoding: gzip", "Trailer: X", "X-A: b")
+			if _, body := mustFetch(t, c, r); body != "hello" {
+				t.Errorf("answer %q", body)
+			}
+			got := <-asked
+			if got.req.Method != tt.method || got.body != want || got.req.ContentLength != tt.length {
+				t.Errorf("%s with %d bytes, announced %d", got.req.Method, len(got.body), got.req.ContentLength)
+			}
+			if h := got.req.Header; h.Get("Expect") != "" || h.Get("X-A") != "b" || got.req.Trailer != nil {
+				t.Errorf("D4.10, D24.10: header %v, trailer %v", h, got.req.Trailer)
+			}
+			if res, _ := mustFetch(t, c, get(o)); !res.Reused {
+				t.Error("the connection is not kept")
+			}
+		})
+	}
+}
+
+func TestNoBodySent(t *testing.T) {
+	for _, tt := range []struct {
+		name, method string
+		body         io.Reader
+		want         string
+	}{
+		{"RFC 9110 §8.6: POST announces that there is none", "POST", nil, "Content-Length: 0\r\n"},
+		{"PUT", "PUT", nil, "Content-Length: 0\r\n"},
+		{"a body of length 0 is none", "PATCH", strings.NewReader("x"), "Content-Length: 0\r\n"},
+		{"DELETE announces nothing", "DELETE", nil, ""},
+		{"OPTIONS announces nothing", "OPTIONS", nil, ""},
+		{"nor does an unknown method", "PURGE", nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := sending(&snapshot.Origin{Host: "o.test", HTTPPort: 80}, tt.method, tt.body, 0)
+			got, err := r.appendHead(nil)
+			want := tt.method + " /a HTTP/1.1\r\nHost: o.test\r\nConnection: Keep-Alive\r\n" + tt.want + "\r\n"
+			if err != nil || string(got) != want {
+				t.Errorf("%v, %q", err, got)
+			}
+		})
+	}
+}
+
+// TestUploadStreams: the origin gets bytes while the viewer still holds back others,
+// and may answer in pieces meanwhile (D4.9).
+func TestUploadStreams(t *testing.T) {
+	for _, length := range []int64{10, -1} {
+		t.Run(fmt.Sprint("D4.9: length ", length), func(t *testing.T) {
+			o := serve(t, func(p *peer) {
+				req, err := http.ReadRequest(p.in)
+				if err != nil {
+					return
+				}
+				p.reply("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+				_, _ = io.Copy(p, req.Body)
+			})
+			c := newTestClient(t, Config{})
+			pr, pw := io.Pipe()
+			res, err := c.Fetch(t.Context(), sending(o, "POST", pr, length))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 5)
+			for _, part := range []string{"first", "other"} {
+				if _, err := io.WriteString(pw, part); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(res.Body, b); err != nil || string(b) != part {
+					t.Fatalf("got %q, %v, want %q", b, err, part)
+				}
+			}
+			_ = pw.Close()
+			if n, err := res.Body.Read(b); n != 0 || err != io.EOF {
+				t.Errorf("got %d bytes, %v", n, err)
+			}
+			_ = res.Body.Close()
+		})
+	}
+}
+
+// TestEarlyAnswer: an origin that answers with an error before it has the body gets no
+// more of it; the answer is delivered and the connection ends.
+func TestEarlyAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		after func(*peer)
+	}{
+		{"RFC 9112 §9.5: it reads on", (*peer).hang},
+		{"RFC 9112 §9.5: it closes", func(*peer) {}},
+		{"RFC 9112 §9.5: it closes its side", func(p *peer) { _ = p.Conn.(*net.TCPConn).CloseWrite(); p.hang() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := serve(t, func(p *peer) {
+				p.request()
+				p.reply("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+				tt.after(p)
+			})
+			c := newTestClient(t, Config{})
+			pr, pw := io.Pipe() // nothing is ever written
+			defer func() { _ = pw.Close() }()
+			res, body := mustFetch(t, c, sending(o, "POST", pr, -1))
+			if res.Status != 413 || body != "big" {
+				t.Errorf("%d %q", res.Status, body)
+			}
+			if got := c.Stats(); got != (Stats{}) {
+				t.Errorf("stats = %+v", got)
+			}
+			if _, err := pw.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("the body is not closed: %v", err)
+			}
+		})
+	}
+}
+
+// TestAnswerBehindABrokenWrite: an origin that answers and closes without reading what
+// is sent has answered.
+func TestAnswerBehindABrokenWrite(t *testing.T) {
+	bubble(t, Config{}, func(p *peer) {
+		p.request()
+		p.reply("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
+		<-time.After(time.Hour) // takes nothing
+	}, func(t *testing.T, c *Client, o *snapshot.Origin, _ *pipes) {
+		res, _ := mustFetch(t, c, sending(o, "POST", strings.NewReader("hello"), 5))
+		if res.Status != 401 || c.Stats() != (Stats{}) {
+			t.Errorf("%d, %+v", res.Status, c.Stats())
+		}
+	})
+}
+
+// brokenBody gives some bytes, then an error.
+type brokenBody struct {
+	first io.Reader
+	err   error
+}
+
+func (b *brokenBody) Read(p []byte) (int, error) {
+	n, err := b.first.Read(p)
+	if err == io.EOF {
+		err = b.err
+	}
+	return n, err
+}
+
+// TestBodyBreaksOff: the origin sees an incomplete request, never a whole one.
+func TestBodyBreaksOff(t *testing.T) {
+	gone := errors.New("viewer is gone")
+	for _, tt := range []struct {
+		name   string
+		body   io.Reader
+		length int64
+	}{
+		{"the viewer leaves, length known", &brokenBody{strings.NewReader("he"), gone}, 5},
+		{"the viewer leaves, length unknown", &brokenBody{strings.NewReader("he"), gone}, -1},
+		{"at once", &brokenBody{strings.NewReader(""), gone}, -1},
+		{"shorter than announced", strings.NewReader("he"), 5},
+		{"nothing, for ever", readerFunc(func([]byte) (int, error) { return 0, nil }), 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			incomplete := make(chan error, 1)
+			o := serve(t, func(p *peer) {
+				req, err := http.ReadRequest(p.in)
+				if err != nil {
+					return
+				}
+				_, err = io.Copy(io.Discard, req.Body)
+				incomplete <- err
+			})
+			c := newTestClient(t, Config{})
+			_, err := c.Fetch(t.Context(), sending(o, "POST", tt.body, tt.length))
+			if e := wantKind(t, err, Upload); e.Attempts != 1 || e.Status() != 400 {
+				t.Errorf("%+v", e)
+			}
+			if err := <-incomplete; err == nil {
+				t.Error("the origin took it for whole")
+			}
+			if got := c.Stats(); got != (Stats{}) {
+				t.Errorf("stats = %+v", got)
+			}
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestBodyBreaksOffDuringTheAnswer: an answer whose request broke off is not whole.
+func TestBodyBreaksOffDuringTheAnswer(t *testing.T) {
+	o := serve(t, func(p *peer) {
+		p.request()
+		p.reply("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+		p.hang()
+	})
+	pr, pw := io.Pipe()
+	res, err := newTestClient(t, Config{}).Fetch(t.Context(), sending(o, "POST", pr, -1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = pw.CloseWithError(errors.New("viewer is gone"))
+	_, err = io.ReadAll(res.Body)
+	wantKind(t, err, Upload)
+	_ = res.Body.Close()
+}
+
+// slowBody gives a byte every interval, so often.
+type slowBody struct {
+	interval time.Duration
+	left     int
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	<-time.After(b.interval)
+	b.left--
+	p[0] = 'a'
+	return 1, nil
+}
+
+func TestUploadTimeouts(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script func(*peer)
+		body   io.Reader
+		want   time.Duration
+	}{
+		{"D16.9: counts from the end of the request", (*peer).hang, &slowBody{time.Minute, 5}, 5*time.Minute + 30*time.Second},
+		{"D16.9: from its beginning when that is the end", (*peer).hang, strings.NewReader(""), 30 * time.Second},
+		{"D16.9: an origin that takes no byte of the body", func(p *peer) {
+			p.request()
+			<-time.After(time.Hour)
+		}, strings.NewReader(strings.Repeat("a", 100000)), 30 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, Config{}, tt.script, func(t *testing.T, c *Client, o *snapshot.Origin, p *pipes) {
+				began := time.Now()
+				_, err := c.Fetch(t.Context(), sending(o, "POST", tt.body, -1))
+				wantKind(t, err, Timeout)
+				if got := time.Since(began); got != tt.want || p.dials() != 1 {
+					t.Errorf("after %v, want %v; %d dials", got, tt.want, p.dials())
+				}
+			})
+		})
+	}
+}
+
+// TestSlowTaker: no time-out strikes while the origin takes a byte now and then.
+func TestSlowTaker(t *testing.T) {
+	bubble(t, Config{}, func(p *peer) {
+		p.request()
+		for range 100 {
+			<-time.After(29 * time.Second)
+			if _, err := p.in.ReadByte(); err != nil {
+				return
+			}
+			if p.in.Buffered() > 0 {
+				_, _ = p.in.Discard(p.in.Buffered())
+			}
+		}
+		p.hang()
+	}, func(t *testing.T, c *Client, o *snapshot.Origin, _ *pipes) {
+		began := time.Now()
+		_, err := c.Fetch(t.Context(), sending(o, "POST", strings.NewReader(strings.Repeat("a", 150000)), -1))
+		wantKind(t, err, Timeout)
+		if got := time.Since(began); got < 10*time.Minute {
+			t.Errorf("D16.9: ended after %v", got)
+		}
+	})
+}
+
+func TestCancelUpload(t *testing.T) {
+	bubble(t, Config{}, (*peer).hang, func(t *testing.T, c *Client, o *snapshot.Origin, _ *pipes) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		pr, _ := io.Pipe()
+		began := time.Now()
+		_, err := c.Fetch(ctx, sending(o, "POST", pr, -1))
+		wantKind(t, err, Canceled)
+		if got := time.Since(began); got != time.Second || c.Stats() != (Stats{}) {
+			t.Errorf("after %v, %+v", got, c.Stats())
+		}
+	})
+}
+
+// TestRepeats: what an origin has seen of a request that it may act upon is not sent
+// twice.
+func TestRepeats(t *testing.T) {
+	lost := func(p *peer) { p.request() }
+	for _, tt := range []struct {
+		name   string
+		change func(*Request)
+		fresh  int // requests at the origin over new connections
+		kept   int // and when the first of them goes over a kept one
+	}{
+		{"D16.10: GET", func(*Request) {}, 3, 4},
+		{"D16.10: HEAD", func(r *Request) { r.Method = "HEAD" }, 3, 4},
+		{"D16.11, D16.16: OPTIONS", func(r *Request) { r.Method = "OPTIONS" }, 1, 2},
+		{"D16.11, D16.16: PUT without a body", func(r *Request) { r.Method = "PUT" }, 1, 2},
+		{"D16.11, D16.16: DELETE", func(r *Request) { r.Method = "DELETE" }, 1, 2},
+		{"D16.11: PATCH", func(r *Request) { r.Method = "PATCH" }, 1, 1},
+		{"D16.11: POST", func(r *Request) { r.Method = "POST" }, 1, 1},
+		{"D16.11: an unknown method", func(r *Request) { r.Method = "MOVE" }, 1, 1},
+		{"D16.11: PUT with a body", func(r *Request) { r.Method, r.Body, r.Length = "PUT", strings.NewReader("a"), 1 }, 1, 1},
+		{"D16.11: GET with a body", func(r *Request) { r.Body, r.Length = strings.NewReader("a"), 1 }, 1, 1},
+		{"GET, once", func(r *Request) { r.Once = true }, 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for name, kept := range map[string]bool{"fresh": false, "kept": true} {
+				var asked atomic.Int32
+				o := serve(t, func(p *peer) {
+					if kept && p.n == 1 {
+						p.answer(hello)
+					}
+					if p.request() != "" {
+						asked.Add(1)
+					}
+				})
+				c := newTestClient(t, Config{})
+				want := tt.fresh
+				if kept {
+					mustFetch(t, c, get(o))
+					want = tt.kept
+				}
+				r := get(o)
+				tt.change(r)
+				if _, err := c.Fetch(t.Context(), r); err == nil {
+					t.Fatal("answered")
+				}
+				if got := int(asked.Load()); got != want {
+					t.Errorf("%s: asked %d times, want %d", name, got, want)
+				}
+			}
+		})
+	}
+	t.Run("D16.b: no connection, so nothing was sent", func(t *testing.T) {
+		var dials atomic.Int32
+		o := serve(t, lost)
+		c := newTestClient(t, Config{Dial: func(context.Context, string, string) (net.Conn, error) {
+			dials.Add(1)
+			return nil, errors.New("refused")
+		}})
+		r := sending(o, "POST", readerFunc(func([]byte) (int, error) { t.Error("the body is read"); return 0, io.EOF }), -1)
+		r.Once = true
+		_, err := c.Fetch(t.Context(), r)
+		if wantKind(t, err, Connect); dials.Load() != 3 {
+			t.Errorf("%d attempts to connect", dials.Load())
+		}
+	})
+}
+
+// TestUploadRoundTrip: any body, read in any pieces, arrives as it is.
+func TestUploadRoundTrip(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		parts := rapid.SliceOf(rapid.SliceOfN(rapid.Byte(), 0, 70000)).Draw(rt, "parts")
+		body := bytes.Join(parts, nil)
+		length := int64(-1)
+		if rapid.Bool().Draw(rt, "known") && len(body) > 0 {
+			length = int64(len(body))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			p := &pipes{script: func(p *peer) {
+				req, err := http.ReadRequest(p.in)
+				if err != nil {
+					return
+				}
+				b, err := io.ReadAll(req.Body)
+				if err != nil || !bytes.Equal(b, body) {
+					t.Errorf("%d bytes of %d, %v", len(b), len(body), err)
+				}
+				p.reply(hello)
+			}}
+			c := NewClient(Config{Dial: p.dial})
+			mustFetch(t, c, sending(originAt(80), "POST", &inParts{parts: parts}, length))
+			c.Close()
+			p.wg.Wait()
+		})
+	})
+}
+
+// inParts reads like a connection on which parts arrive.
+type inParts struct{ parts [][]byte }
+
+func (r *inParts) Read(p []byte) (int, error) {
+	if len(r.parts) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.parts[0])
+	if r.parts[0] = r.parts[0][n:]; len(r.parts[0]) == 0 {
+		r.parts = r.parts[1:]
+	}
+	return n, nil
+}
