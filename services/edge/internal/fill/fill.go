@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
@@ -17,12 +18,13 @@ import (
 // Fill is one origin response on its way to readers. Its methods are for the Run
 // that feeds it.
 type Fill[H any] struct {
-	group   *Group[H]
-	key     cachekey.Key // of a fill that can be joined
-	began   invalidation.Moment
-	cancel  context.CancelCauseFunc
-	headed  chan struct{} // closed when there is a head, or will be none
-	drained chan struct{} // holds one token: a reader has moved or left
+	group    *Group[H]
+	key      cachekey.Key // of a fill that can be joined
+	began    invalidation.Moment
+	cancel   context.CancelCauseFunc
+	outdated atomic.Bool   // by Outdate
+	headed   chan struct{} // closed when there is a head, or will be none
+	drained  chan struct{} // holds one token: a reader has moved or left
 
 	mu      sync.Mutex // guards the rest; taken after the lock of the Group
 	readers map[*Reader[H]]struct{}
@@ -34,9 +36,10 @@ type Fill[H any] struct {
 	keep  int64 // bytes that may be kept
 	// passing: the beginning of the body is dropped once every reader has it.
 	passing bool
-	passed  func() // to be called when passing becomes true
-	// wanted: the fill goes on without readers.
-	wanted bool
+	spill   func([]byte) error // of Body; set before Copy
+	passed  func()             // to be called when passing becomes true
+	// wanted: the fill goes on without readers. background: it began without.
+	wanted, background bool
 	// left is when the last reader left; zero while there is one.
 	left time.Time
 
@@ -64,7 +67,15 @@ type Body struct {
 	Keep int64
 	// Passed, if set, is called once when a body turns out not to be kept.
 	Passed func()
+	// Spill, if set, gets a body that is not kept in memory, from its first byte to its
+	// last, for the store. It does not keep the slices. It is called by Copy alone; an
+	// error is for Copy to return.
+	Spill func(b []byte) error
 }
+
+// Outdated says whether what the fill brings is not to be stored: something has changed
+// at the origin since it began.
+func (f *Fill[H]) Outdated() bool { return f.outdated.Load() }
 
 // Begin gives the head to everyone who waits. It is called once.
 func (f *Fill[H]) Begin(h H, b Body) {
@@ -72,7 +83,7 @@ func (f *Fill[H]) Begin(h H, b Body) {
 	defer f.group.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.head, f.begun, f.size, f.keep, f.passed = h, true, b.Size, b.Keep, b.Passed
+	f.head, f.begun, f.size, f.keep, f.passed, f.spill = h, true, b.Size, b.Keep, b.Passed, b.Spill
 	f.passing = b.Keep <= 0
 	if !b.Shared {
 		for r := range f.readers {
@@ -100,6 +111,9 @@ func (f *Fill[H]) Copy(ctx context.Context, body io.Reader) (pieces [][]byte, wh
 			return nil, false, err
 		}
 		n, err := body.Read(buf)
+		if err := f.spillAt(buf[:n]); err != nil {
+			return nil, false, err
+		}
 		if err := f.advance(n); err != nil {
 			return nil, false, err
 		}
@@ -148,6 +162,9 @@ func (f *Fill[H]) room(ctx context.Context) ([]byte, error) {
 		case buf != nil:
 			return buf, nil
 		case full:
+			if err := f.spillKept(); err != nil {
+				return nil, err
+			}
 			f.pass()
 			continue
 		}
@@ -320,10 +337,13 @@ func (f *Fill[H]) abandon() {
 // worth is D14.14: half of the body is there, or little is missing. Only for the
 // store can that be of use.
 func (f *Fill[H]) worth() bool {
-	if !f.begun || f.passing {
+	if f.background && !f.begun {
+		return true
+	}
+	if !f.begun || f.passing && f.spill == nil {
 		return false
 	}
-	return f.wanted || f.size >= 0 && (2*f.length >= f.size || f.size-f.length < almost)
+	return f.wanted || f.background || f.size >= 0 && (2*f.length >= f.size || f.size-f.length < almost)
 }
 
 // expire ends a fill that goes on without readers for too long.

@@ -128,6 +128,38 @@ func (g *Group[H]) Join(ctx context.Context, at Place, run Run[H]) (*Reader[H], 
 	return f.reader(true), nil
 }
 
+// Start starts a fill that nobody reads yet, unless there is one at that place, and says
+// whether it did. It goes on without readers to its end, for the store.
+func (g *Group[H]) Start(ctx context.Context, at Place, run Run[H]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f, ok := g.open[at.Key]; ok && f.began.Reaches(at.Fence) {
+		return false
+	}
+	f, err := g.start(ctx, run)
+	if err != nil {
+		return false
+	}
+	f.mu.Lock()
+	f.background, f.left = true, time.Now()
+	f.mu.Unlock()
+	f.key, f.began = at.Key, at.Began
+	g.open[at.Key] = f
+	return true
+}
+
+// Outdate ends the usefulness of the fill at a key, if there is one, to all but those
+// who read it: nobody joins it any more, and what it brings is not to be stored, as its
+// Outdated says.
+func (g *Group[H]) Outdate(key cachekey.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f, ok := g.open[key]; ok {
+		f.outdated.Store(true)
+		g.unlist(f)
+	}
+}
+
 // Alone starts a fill that nobody joins and returns the reader of it, as Join does.
 func (g *Group[H]) Alone(ctx context.Context, run Run[H]) (*Reader[H], error) {
 	g.mu.Lock()
@@ -203,4 +235,19 @@ func (g *Group[H]) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return Stats{Fills: int64(len(g.all)), Bytes: g.bytes.Load()}
+}
+
+// Reserve charges n bytes for something that is no fill but holds bytes of an answer
+// as well, until release is called. It fails with ErrFull or ErrClosed.
+func (g *Group[H]) Reserve(n int64) (release func(), err error) {
+	g.mu.Lock()
+	closed := g.closed
+	g.mu.Unlock()
+	switch {
+	case closed:
+		return nil, ErrClosed
+	case !g.take(n, g.max):
+		return nil, ErrFull
+	}
+	return sync.OnceFunc(func() { g.bytes.Add(-n) }), nil
 }
