@@ -56,6 +56,12 @@ func (c Class) Candidates() []Class {
 	return candidates[Unkeyed]
 }
 
+// Classes returns the classes that keys tell apart. The result is shared and must not be
+// changed.
+func Classes() []Class { return keyed[:] }
+
+var keyed = [...]Class{Unkeyed, Gzip, Brotli, BrotliGzip} //nolint:gochecknoglobals // never written
+
 // candidates is indexed by Class and never written.
 var candidates = [...][]Class{
 	0:          {Unkeyed},

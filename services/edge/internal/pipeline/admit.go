@@ -15,15 +15,22 @@ const methodNotAllowed = "This distribution is not configured to allow the HTTP 
 	"The distribution supports only cachable requests."
 
 // admit asks: may this viewer have it? It checks method and body (D4.1, D4.2, D4.4),
-// then the protocol (D6.1).
+// then the protocol (D6.1). A request of GET with a body has a meaning in neither
+// semantics, but HTTP lets it pass (D28).
 func (p *Pipeline) admit(_ context.Context, x *visit) bool {
 	r := x.req
+	var ok bool
+	if x.policy, ok = x.config.CachePolicy(x.behavior); !ok {
+		return x.refuse(503, "The cache policy of this distribution is not available.")
+	}
 	switch {
-	case !knownMethod(r.Method):
+	case !x.behavior.Methods.Allows(r.Method) && !knownMethod(r.Method):
 		return x.refuse(403, "The HTTP request method that was used for this request is not known.")
-	case r.Method != "GET" && r.Method != "HEAD":
+	case !x.behavior.Methods.Allows(r.Method):
 		return x.refuse(403, methodNotAllowed)
-	case r.HasBody:
+	case !isTarget(r.Target):
+		return x.refuse(400, badRequest)
+	case r.HasBody && (r.Method == "GET" || r.Method == "HEAD") && x.policy.Semantics != snapshot.HTTPSemantics:
 		return x.refuse(403, badRequest)
 	case r.Scheme == "https" || x.behavior.Protocol == snapshot.AllowAll:
 		return false

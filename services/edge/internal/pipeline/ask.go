@@ -50,7 +50,7 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 	case res.Status == 304 && validating:
 		p.refreshed(f, &q, res, from)
 		return nil
-	case res.Status >= 500 && p.mayFallBack(&q):
+	case q.rules.Failed(res.Status) && p.mayFallBack(&q):
 		p.fallBack(f, &q, &served{
 			attempts: res.Attempts, failure: "status " + strconv.Itoa(res.Status), span: from,
 		}, res.Status)
@@ -66,8 +66,8 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 // meanwhile answers with an object that was stored between lookup and the beginning
 // of this fill: without it the end of one fill would be the beginning of another.
 func (p *Pipeline) meanwhile(f *fill.Fill[*served], q *question) bool {
-	now := p.find([]byte(q.name), q.class, q.request.Method, p.Now())
-	if now.usable {
+	now := q.search(p)
+	if now.usable && !now.refresh {
 		f.Begin(&served{object: now.object, result: ResultHit}, fill.Body{Shared: true})
 		return true
 	}
@@ -77,7 +77,7 @@ func (p *Pipeline) meanwhile(f *fill.Fill[*served], q *question) bool {
 
 // accept refuses answers to what was not asked.
 func (q *question) accept(res *origin.Response, validating bool) error {
-	if res.Status == 206 || res.Status == 304 && !validating && !q.conditional {
+	if res.Status == 206 || res.Status == 304 && !validating {
 		return &origin.Error{
 			Kind: origin.Invalid, Origin: q.request.Origin.Name, Attempts: res.Attempts,
 			Reused: res.Reused, RemoteAddr: res.RemoteAddr, Err: errUnasked,
@@ -89,7 +89,7 @@ func (q *question) accept(res *origin.Response, validating bool) error {
 // mayFallBack says whether there is an object to serve when the origin fails.
 func (p *Pipeline) mayFallBack(q *question) bool {
 	p.recall(q)
-	return p.mayServeStale(q.object, p.Now())
+	return p.mayServeStale(q.object, httpcache.Failing, p.Now())
 }
 
 // pour gives an answer to the readers as it comes and stores it when it is whole
@@ -98,7 +98,8 @@ func (p *Pipeline) pour(
 	ctx context.Context, f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext,
 ) error {
 	p.complete(q, res)
-	a := httpcache.Assess(httpcache.Request{Method: q.request.Method}, httpcache.Response{
+	p.freshen(q, res)
+	a := httpcache.Assess(q.wants, httpcache.Response{
 		Status: res.Status, Header: res.Header, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
 	}, q.rules)
 	viewer := httpcache.ViewerHeader(res.Header, q.rules)
@@ -123,15 +124,16 @@ func (p *Pipeline) pour(
 	}
 	body.Passed = func() { p.forget(q, res.Status, false) }
 	f.Begin(&served{
+		vary: a.Vary, selecting: q.selecting,
 		status: res.Status, header: viewer, shared: object.Header, size: size, result: ResultMiss,
 		received: res.ResponseTime, initialAge: a.InitialAge,
 		attempts: res.Attempts, reason: a.Reason, span: from,
 	}, body)
 	pieces, whole, err := f.Copy(ctx, res.Body)
-	if err != nil || !whole || !storable {
+	if err != nil || !whole || !storable || f.Outdated() {
 		return err
 	}
-	p.save(q, object, pieces)
+	p.save(q, object, pieces, a.Vary)
 	return nil
 }
 

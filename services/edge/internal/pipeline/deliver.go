@@ -29,6 +29,9 @@ func (p *Pipeline) deliver(ctx context.Context, x *visit, to exchange.Sender) {
 			}
 		}
 	}()
+	if x.passing != nil {
+		x.passing.end()
+	}
 	x.condition()
 	p.compose(x)
 	p.send(ctx, x, to)
@@ -50,7 +53,7 @@ func (p *Pipeline) send(ctx context.Context, x *visit, to exchange.Sender) {
 // has seen them.
 func (x *visit) condition() {
 	r := &x.reply
-	if x.outcome == 0 || x.outcome == Bypass || x.rules.CookiesForwarded || r.made != "" {
+	if x.outcome == 0 || x.outcome == Bypass || !x.rules.AnswersConditions() || r.made != "" {
 		return
 	}
 	stored := httpcache.Response{Status: r.status, Header: r.header, ResponseTime: r.received}
@@ -80,14 +83,14 @@ func (p *Pipeline) compose(x *visit) {
 		h = p.page(x, len(x.own))
 	case r.location != "":
 		h = p.redirect(x, len(x.own))
-	case r.object != nil && (x.rules.CookiesForwarded || !r.object.SetsCookie):
+	case r.object != nil && (!r.object.SetsCookie || x.rules.PassesSetCookie()):
 		lines = r.object.Lines(r.status)
 	default:
 		if r.object != nil && r.status == 304 {
 			r.header = httpcache.NotModifiedHeader(r.header)
 		}
 		h = r.header.Clone(len(x.own))
-		if !x.rules.CookiesForwarded {
+		if !x.rules.PassesSetCookie() {
 			h.Del("Set-Cookie") // D17.6, also if it was stored under another policy
 		}
 	}
@@ -100,13 +103,16 @@ func (p *Pipeline) compose(x *visit) {
 	if r.aged {
 		h.Add("Age", view(strconv.AppendInt(x.ageRoom[:0], int64(r.age/time.Second), 10))) // D13.14
 	}
+	if x.policy != nil && x.policy.CacheStatus {
+		h.Add("Cache-Status", p.cacheStatus(x))
+	}
 	if x.req.Method == "HEAD" {
 		if r.body.Stream != nil {
 			r.body.Stream.Close()
 		}
 		r.body = exchange.Body{} // D13.30: the header tells its length
 	}
-	x.answer = exchange.Answer{Status: r.status, Lines: lines, Header: h, Body: r.body, Close: r.closing}
+	x.answer = exchange.Answer{Status: r.status, Lines: lines, Header: h, Body: r.body, Tunnel: x.tunnel, Close: r.closing}
 }
 
 // page makes the error page the body and returns its head (D22.12).

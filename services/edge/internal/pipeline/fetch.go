@@ -20,6 +20,11 @@ import (
 // served is what a fill has for its readers: the head of an answer, with its body
 // behind it or in an object.
 type served struct {
+	// vary and selecting say to which other requests the answer is one: those that select
+	// the same variant.
+	vary      httpcache.Vary
+	selecting header.Fields
+
 	status int
 	// header is for the viewer whose request brought the answer, shared for those who
 	// waited (D17.7).
@@ -60,11 +65,17 @@ func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 	}
 	x.origin, x.rules.S3 = o.Name, o.S3
 	q := p.question(x, o)
-	a, err := p.await(ctx, x, q)
-	if err != nil {
-		return p.unanswered(ctx, x, err)
+	if x.outcome == Bypass {
+		return p.relay(ctx, x, q)
 	}
-	x.asked = a
+	watched, stop := x.to.Watch(ctx)
+	a, err := p.await(watched, x, q)
+	left := watched.Err() != nil
+	stop()
+	if err != nil {
+		return p.unanswered(x, err, left)
+	}
+	x.asked, x.originStatus = a, a.status
 	linkOrigin(ctx, x, a)
 	x.take(a, p.Now())
 	return true
@@ -79,6 +90,10 @@ func (p *Pipeline) await(ctx context.Context, x *visit, q *question) (*served, e
 			key := q.fillKey()
 			return p.fills.Join(ctx, fill.Place{Key: key, Began: q.began, Fence: p.Invalidations.Fence(key)}, q.run(p))
 		})
+		if err == nil && x.collapsed && !a.vary.Matches(a.selecting, q.selecting) {
+			x.reader.Close()
+			x.reader, x.collapsed, err = nil, false, fill.ErrNotShared
+		}
 		if !inVain(err) {
 			return a, err
 		}
@@ -153,14 +168,14 @@ func (x *visit) take(a *served, now time.Time) {
 }
 
 // unanswered is a request for which there was no fill, or none that came to a head.
-func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error) bool {
+func (p *Pipeline) unanswered(x *visit, err error, left bool) bool {
 	x.err = err
 	now := p.Now()
 	switch {
-	case ctx.Err() != nil:
+	case left:
 		x.left = true
 		return x.refuse(503, "The request was cancelled.")
-	case p.mayServeStale(x.object, now):
+	case p.mayServeStale(x.object, httpcache.Unreachable, now):
 		return x.stored(x.object, now, ResultHit)
 	case errors.Is(err, fill.ErrFull):
 		x.refuse(503, "The edge has too many requests under way.")
@@ -173,15 +188,10 @@ func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error) bool {
 	}
 }
 
-// mayServeStale says whether an object may be used when the origin fails (D13.8,
+// mayServeStale says whether an object may be used because the origin has failed (D13.8,
 // D13.21, D13.23): not if it has been invalidated meanwhile (D25.14).
-func (p *Pipeline) mayServeStale(o *store.Object, now time.Time) bool {
-	return mayOutlive(o, now) && p.Store.Alive(o)
-}
-
-// mayOutlive is mayServeStale for an object that is not invalidated.
-func mayOutlive(o *store.Object, now time.Time) bool {
-	return o != nil && !o.NoStaleOnError && httpcache.State(spanOf(o), now) != httpcache.Dead
+func (p *Pipeline) mayServeStale(o *store.Object, f httpcache.Failure, now time.Time) bool {
+	return o != nil && httpcache.StaleOnError(o.Span(), f, now) && p.Store.Alive(o)
 }
 
 // pouring is the body of a fill as a viewer gets it.

@@ -4,10 +4,10 @@ package pipeline
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
@@ -15,85 +15,128 @@ import (
 // lookup asks: do we have it, and may we use it? What was invalidated is not there: the
 // store has held its stamp against the newest invalidation (D25.14).
 func (p *Pipeline) lookup(_ context.Context, x *visit) bool {
-	if x.rules.Disabled() {
+	if x.relayed() {
 		x.outcome, x.apart = Bypass, true // D13.3, D14.9
+		x.why = httpcache.ForwardBypass
+		if !x.wants.Uses(x.rules) && !x.rules.Disabled() {
+			x.why = httpcache.ForwardMethod
+		}
 		return false
 	}
 	now := p.Now()
-	f := p.find(x.keyRoom, x.forward.Encoding, x.req.Method, now)
-	x.apart = f.apart || x.rules.CookiesForwarded // D14.9
+	s := &x.search
+	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward}
+	p.find(x.keyRoom, x.forward.Encoding, s)
+	x.apart = s.apart || !x.wants.Joins(x.rules) // D14.9
+	x.vary = s.vary
 	switch {
-	case f.usable:
-		x.outcome = Hit // D14.1
-		return x.stored(f.object, now, ResultHit)
-	case f.object != nil:
-		x.outcome, x.object = Stale, f.object
+	case s.usable:
+		x.outcome, x.object, x.refresh = Hit, s.object, s.refresh // D14.1
+		return x.stored(s.object, now, ResultHit)
+	case s.unavailable || s.object == nil && httpcache.Absent(x.wants) == httpcache.Unavailable:
+		x.outcome = Miss
+		return x.refuse(504, "What is stored does not satisfy this request, which asks for nothing else.")
+	case s.object != nil:
+		x.outcome, x.object, x.why = Stale, s.object, s.why()
 		return false
 	default:
-		x.outcome = Miss
+		x.outcome, x.why = Miss, httpcache.ForwardURIMiss
+		if s.vary != "" {
+			x.why = httpcache.ForwardVaryMiss
+		}
 		return false
 	}
 }
 
-// found is what the store has for a request.
-type found struct {
-	// object answers if usable, or else is stale; nil if there is none.
-	object *store.Object
-	usable bool
+// search is a look into the store for a request, and what it has found.
+type search struct {
+	now   time.Time
+	wants *httpcache.Request
+	// header is the viewer's; encoding, if set, has the Accept-Encoding that the origin
+	// gets in the place of that one.
+	header   header.Fields
+	encoding *cachekey.Forward
+
+	// object answers if usable, or else is stale; nil if there is none. refresh says that
+	// it has to be refreshed meanwhile.
+	object          *store.Object
+	usable, refresh bool
+	// unavailable: the viewer wants nothing from the origin.
+	unavailable bool
 	// apart: a marker or the object says that answers cannot be shared (D14.10).
 	apart bool
+	// vary is what the answers for the key vary by, where there is a mark.
+	vary httpcache.Vary
+}
+
+// why is the reason for which the origin is asked about the object.
+func (s *search) why() httpcache.Forward {
+	if httpcache.State(s.object.Span(), s.now) == httpcache.Fresh {
+		return httpcache.ForwardRequest
+	}
+	return httpcache.ForwardStale
 }
 
 // find looks a key up in the classes of Accept-Encoding that may serve (D11.18). A
 // HEAD request is served by the object of a GET, or else by one of its own (D13.30,
 // D13.31). The bytes of the key are those of cachekey.Append; they come back as they
 // were.
-func (p *Pipeline) find(key []byte, class cachekey.Class, method string, now time.Time) found {
-	var best found
+func (p *Pipeline) find(key []byte, class cachekey.Class, s *search) {
 	for _, c := range class.Candidates() {
 		cachekey.SetEncoding(key, c)
-		if p.consider(cachekey.View(key), now, &best) {
+		if p.consider(key, s) {
 			break
 		}
-		if method == "HEAD" && p.consider(cachekey.View(append(key, headSuffix...)), now, &best) {
+		if s.wants.Method == "HEAD" && p.consider(append(key, headSuffix), s) {
 			break
 		}
 	}
 	cachekey.SetEncoding(key, class)
-	return best
 }
 
-// consider looks one key up and says whether its object can be used as it is.
-func (p *Pipeline) consider(key cachekey.Key, now time.Time, best *found) bool {
-	o, ok := p.Store.Get(key)
-	if !ok {
+// consider looks one key up, and the variant below it that the request selects, and says
+// whether the search is over.
+func (p *Pipeline) consider(key []byte, s *search) bool {
+	o, ok := p.Store.Get(cachekey.View(key))
+	if ok && o.Vary != "" {
+		s.vary = o.Vary
+		o, ok = p.Store.Get(cachekey.View(o.Vary.AppendKey(key, selecting(s.header, s.encoding))))
+	}
+	return ok && s.weigh(o)
+}
+
+// weigh says whether an object ends the search, and remembers the best so far.
+func (s *search) weigh(o *store.Object) bool {
+	if o.HitForMiss {
+		s.apart = s.apart || httpcache.State(o.Span(), s.now) == httpcache.Fresh
 		return false
 	}
-	state := httpcache.State(spanOf(o), now)
-	switch {
-	case o.HitForMiss:
-		best.apart = best.apart || state == httpcache.Fresh
-	case state == httpcache.Fresh, state == httpcache.Stale && now.Before(o.RetryAfter): // D13.21
-		*best = found{object: o, usable: true}
+	switch httpcache.Decide(o.Span(), *s.wants, s.now) {
+	case httpcache.Serve:
+		s.object, s.usable = o, true
 		return true
-	case state == httpcache.Stale && best.object == nil:
-		best.object = o
-		best.apart = best.apart || o.Unshared
+	case httpcache.ServeAndRefresh:
+		s.object, s.usable, s.refresh = o, true, true
+		return true
+	case httpcache.Unavailable:
+		s.unavailable = true
+		return true
+	case httpcache.Validate:
+		if s.object == nil {
+			s.object = o
+			s.apart = s.apart || o.Unshared
+		}
 	}
 	return false
 }
 
-func spanOf(o *store.Object) httpcache.Span {
-	return httpcache.Span{
-		ResponseTime: o.ResponseTime, InitialAge: o.InitialAge, Lifetime: o.Lifetime, Retain: o.Retain,
-	}
-}
-
 // headKey is the key of the answer to a HEAD request. No key of package cachekey is
 // the beginning of another, so it is no other request's.
-func headKey(k cachekey.Key) cachekey.Key { return k + headSuffix }
+func headKey(k cachekey.Key) cachekey.Key { return k + headKeySuffix }
 
-// headSuffix is not the byte of any class of Accept-Encoding, in which keys end.
-const headSuffix = "h"
-
-func isHeadKey(k cachekey.Key) bool { return strings.HasSuffix(string(k), headSuffix) }
+// headSuffix is not the byte of any class of Accept-Encoding, in which keys end, nor one
+// with which the key of a variant goes on.
+const (
+	headSuffix    = 0
+	headKeySuffix = "\x00"
+)

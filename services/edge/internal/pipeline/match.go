@@ -25,6 +25,9 @@ func (p *Pipeline) match(_ context.Context, x *visit) bool {
 		x.distribution = nil
 		return x.refuse(403, badRequest) // D2.6
 	}
+	if x.req.Fronted {
+		return x.refuse(421, "This connection was made for another host.") // D2.7
+	}
 	if !x.distribution.Enabled {
 		return x.refuse(403, "This distribution is disabled.") // D0.5
 	}

@@ -153,7 +153,7 @@ type step struct {
 // between admit and key, comes with functions.)
 var answering = [...]step{
 	{"receive", (*Pipeline).receive}, // what did the viewer send? 400, 414, 494
-	{"match", (*Pipeline).match},     // which distribution, which behavior? 403
+	{"match", (*Pipeline).match},     // which distribution, which behavior? 403, 421
 	{"admit", (*Pipeline).admit},     // may this viewer have it? 301, 307, 403
 	{"key", (*Pipeline).key},         // which stored object is this?
 	{"lookup", (*Pipeline).lookup},   // do we have it and may we use it?
@@ -163,12 +163,15 @@ var answering = [...]step{
 // Serve answers one request through to, once, and records it. The end of ctx means
 // that the viewer has left.
 func (p *Pipeline) Serve(ctx context.Context, req *exchange.Request, to exchange.Sender) {
-	x := newVisit(req, p.Now())
+	x := newVisit(req, to, p.Now())
 	defer x.free()
 	ctx = p.open(ctx, x)
 	p.answer(ctx, x)
 	p.deliver(ctx, x, to)
 	p.record(ctx, x)
+	if x.refresh {
+		p.refresh(ctx, x)
+	}
 }
 
 // answer takes the steps that lead to an answer. A panic in one of them is an answer

@@ -11,6 +11,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/cdnloop"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
@@ -25,6 +26,11 @@ type question struct {
 	name    cachekey.Key
 	class   cachekey.Class
 	rules   httpcache.Policy
+	// wants is what the request that began the fill says of caching, selecting the header
+	// by which it selects a variant, vary what the store knew of variants then.
+	wants     httpcache.Request
+	selecting header.Fields
+	vary      httpcache.Vary
 	// began is how far the edge had come with the configuration that the request is made
 	// by. Whatever it brings bears this, however often the origin has to be asked.
 	began invalidation.Moment
@@ -33,10 +39,8 @@ type question struct {
 	// object is the stale object to validate, or to fall back on.
 	object *store.Object
 	// apart: nobody else waits for the answer.
-	apart bool
-	// conditional: the viewer's own conditions are sent.
-	conditional bool
-	traced      bool // the request that began the fill is sampled
+	apart  bool
+	traced bool // the request that began the fill is sampled
 }
 
 // question builds the origin request of D15.1–D15.4 and D15.8, by the column of
@@ -49,6 +53,7 @@ func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
 	q := &question{
 		request: origin.Request{Origin: o, ViewerScheme: x.req.Scheme, Method: x.req.Method, Target: target},
 		name:    x.name, class: x.forward.Encoding, rules: x.rules,
+		wants: x.wants, selecting: selecting(x.header, &x.forward), vary: x.vary,
 		began: invalidation.Moment{Era: x.era, Revision: x.config.Revision}, tags: x.distribution.CacheTagHeader,
 		object: x.object, apart: x.apart, traced: x.span != nil,
 	}
@@ -70,9 +75,13 @@ func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
 	if x.forward.HasCookie {
 		h.Set("Cookie", x.forward.Cookie)
 	}
-	q.conditional = x.rules.Disabled() && !x.rules.CookiesForwarded && addConditions(&h, x.header)
 	p.addHops(&h, x)
 	q.request.Header = h
+	q.request.Viewer = x.req.Viewer.Addr()
+	if x.rules.Semantics == httpcache.HTTP {
+		q.request.Once = true // what an origin has seen, it has seen
+		q.request.Interim = x.interims().pass
+	}
 	return q
 }
 
@@ -89,6 +98,7 @@ func (p *Pipeline) addHops(h *header.Fields, x *visit) {
 	}
 	h.Set("Via", via)
 	h.Set(p.Brand.RequestID, x.id)
+	h.Set(cdnloop.Field, cdnloop.Append(x.header, p.Brand.ViaDomain))
 }
 
 // neverKeyed lists what no policy can send on: what the edge writes itself, what
@@ -121,22 +131,36 @@ func addConditions(h *header.Fields, viewer header.Fields) bool {
 	return sent
 }
 
-// fillKey names the fill that the question is asked by. The answer to HEAD is no
-// answer to GET.
-func (q *question) fillKey() cachekey.Key {
-	if q.request.Method == "HEAD" {
-		return headKey(q.name)
-	}
-	return q.name
+// fillKey names the fill that the question is asked by: that of the variant, where it is
+// known by what variants are told apart. The answer to HEAD is no answer to GET.
+func (q *question) fillKey() cachekey.Key { return q.variant(q.place(q.name), q.vary) }
+
+// storeKey names the object that an answer becomes (D11.18), or the mark that leads to
+// its variants.
+func (q *question) storeKey(h header.Fields) cachekey.Key {
+	return q.place(q.name.WithEncoding(cachekey.StoredClass(q.class, h.Get("Content-Encoding"))))
 }
 
-// storeKey names the object that an answer becomes (D11.18).
-func (q *question) storeKey(h header.Fields) cachekey.Key {
-	k := q.name.WithEncoding(cachekey.StoredClass(q.class, h.Get("Content-Encoding")))
+func (q *question) place(k cachekey.Key) cachekey.Key {
 	if q.request.Method == "HEAD" {
 		return headKey(k)
 	}
 	return k
+}
+
+// variant is the key of the variant that the request selects.
+func (q *question) variant(k cachekey.Key, v httpcache.Vary) cachekey.Key {
+	if v == "" || v == httpcache.VaryAny {
+		return k
+	}
+	return cachekey.Key(v.AppendKey([]byte(k), q.selecting))
+}
+
+// search looks for what the store has for the request by now.
+func (q *question) search(p *Pipeline) search {
+	s := search{now: p.Now(), wants: &q.wants, header: q.selecting}
+	p.find([]byte(q.name), q.class, &s)
+	return s
 }
 
 // run makes of the question what a fill runs.

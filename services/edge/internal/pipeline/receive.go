@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/cdnloop"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
@@ -44,6 +45,9 @@ func (p *Pipeline) receive(_ context.Context, x *visit) bool {
 		return x.refuse(400, badRequest)
 	case r.Host == "" && (r.Major > 1 || r.Major == 1 && r.Minor >= 1):
 		return x.refuse(400, badRequest)
+	}
+	if cdnloop.Refused(r.Header, p.Brand.ViaDomain) {
+		return x.refuse(403, "This request has passed through too many distributions.")
 	}
 	x.header = endToEnd(r.Header)
 	return false

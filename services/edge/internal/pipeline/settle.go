@@ -28,13 +28,14 @@ const (
 
 // objectOf is the object that an answer becomes, still without its body.
 func (q *question) objectOf(res *origin.Response, a httpcache.Assessment, h header.Fields) *store.Object {
-	return &store.Object{
+	o := &store.Object{
 		Key: q.storeKey(h), Status: res.Status, Header: h,
 		RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
-		InitialAge: a.InitialAge, Lifetime: a.Lifetime, Retain: a.Retain,
-		NoStaleOnError: a.NoStaleOnError, NoCondition: a.NoCondition, Unshared: !a.Shareable,
+		Head:  q.request.Method == "HEAD",
 		Stamp: q.began.Stamp(), Tags: q.tagsIn(res.Header),
 	}
+	o.Live(a)
+	return o
 }
 
 // tagsIn returns the cache tags that an origin gave an answer (D17.16).
@@ -46,7 +47,7 @@ func (q *question) tagsIn(h header.Fields) []string {
 }
 
 // save stores a whole answer; what it was asked about is replaced (D14.7, D13.22).
-func (p *Pipeline) save(q *question, o *store.Object, pieces [][]byte) {
+func (p *Pipeline) save(q *question, o *store.Object, pieces [][]byte, vary httpcache.Vary) {
 	o.Body = pieces
 	for _, piece := range pieces {
 		o.Size += int64(len(piece))
@@ -56,10 +57,26 @@ func (p *Pipeline) save(q *question, o *store.Object, pieces [][]byte) {
 		o.Header.Set("Content-Length", strconv.FormatInt(o.Size, 10))
 	}
 	o.Prepare(httpcache.NotModifiedHeader)
+	p.vary(q, o, vary)
 	p.offer(o)
 	if q.replaces() && q.object.Key != o.Key {
 		p.Store.Replace(q.object, nil) // another class of Accept-Encoding
 	}
+}
+
+// vary moves an object to the place of its variant, and leaves a mark at the key that
+// leads there (RFC 9111 §4.1).
+func (p *Pipeline) vary(q *question, o *store.Object, v httpcache.Vary) {
+	if v == "" {
+		return
+	}
+	if now, ok := p.Store.Get(o.Key); !ok || now.Vary != v {
+		p.Store.Put(&store.Object{
+			Key: o.Key, Vary: v, ResponseTime: o.ResponseTime,
+			Lifetime: httpcache.MaxLifetime, Retain: httpcache.MaxLifetime, Stamp: q.began.Stamp(),
+		})
+	}
+	o.Key = q.variant(o.Key, v)
 }
 
 // offer stores o unless what is there has the better right to its place.
@@ -72,15 +89,15 @@ func (p *Pipeline) offer(o *store.Object) {
 // keeps its place against what that one brings: against an error while it may be used
 // (D13.21), against a marker while it is fresh, and against an answer that is older.
 func stays(now, next *store.Object, at time.Time) bool {
-	if now.HitForMiss || now.Status >= 500 {
+	if now.HitForMiss || now.Vary != "" || now.Status >= 500 {
 		return false
 	}
-	fresh := httpcache.State(spanOf(now), at) == httpcache.Fresh
+	fresh := httpcache.State(now.Span(), at) == httpcache.Fresh
 	switch {
 	case next.HitForMiss:
 		return fresh
 	case next.Status >= 500:
-		return fresh || mayOutlive(now, at)
+		return fresh || httpcache.StaleOnError(now.Span(), httpcache.Unreachable, at)
 	default:
 		return fresh && now.ResponseTime.After(next.ResponseTime)
 	}
@@ -89,7 +106,7 @@ func stays(now, next *store.Object, at time.Time) bool {
 // replaces says whether the answer takes the place of the object asked about: that to
 // a HEAD request leaves the object of a GET as it is (D13.31).
 func (q *question) replaces() bool {
-	return q.object != nil && isHeadKey(q.object.Key) == (q.request.Method == "HEAD")
+	return q.object != nil && q.object.Head == (q.request.Method == "HEAD")
 }
 
 // forget handles an answer that is not stored: what the origin has replaced is gone,
@@ -99,7 +116,7 @@ func (p *Pipeline) forget(q *question, status int, shared bool) {
 	switch {
 	case q.rules.Disabled(), status >= 500 && q.object != nil:
 		return
-	case shared, q.rules.CookiesForwarded:
+	case shared, !q.rules.Collapses():
 		if q.replaces() {
 			p.Store.Replace(q.object, nil)
 		}
@@ -125,34 +142,27 @@ func (p *Pipeline) forget(q *question, status int, shared bool) {
 func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext) {
 	p.complete(q, res)
 	old := q.object
-	merged := httpcache.Merge(old.Header, httpcache.ViewerHeader(res.Header, q.rules), q.rules)
-	a := httpcache.Assess(httpcache.Request{Method: "GET"}, httpcache.Response{
-		Status: old.Status, Header: merged, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
-	}, q.rules)
-	next := *old
-	next.Header = httpcache.StoredHeader(merged, q.rules)
-	next.RequestTime, next.ResponseTime = res.RequestTime, res.ResponseTime
-	next.InitialAge, next.Lifetime, next.Retain = a.InitialAge, a.Lifetime, a.Retain
-	next.NoStaleOnError, next.NoCondition, next.Unshared = a.NoStaleOnError, a.NoCondition, !a.Shareable
-	next.RetryAfter, next.Stamp = time.Time{}, q.began.Stamp()
+	next, a := q.renewed(old, httpcache.Response{
+		Status: res.Status, Header: httpcache.ViewerHeader(res.Header, q.rules),
+		RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
+	})
 	if q.tags != "" && res.Header.Has(q.tags) {
 		next.Tags = q.tagsIn(res.Header)
 	}
-	next.Prepare(httpcache.NotModifiedHeader)
-	if a.Storable {
-		p.Store.Replace(old, &next)
+	if a.Storable && !f.Outdated() {
+		p.Store.Replace(old, next)
 	} else {
 		p.Store.Replace(old, nil)
 	}
 	f.Begin(&served{
-		object: &next, result: ResultRefreshHit, attempts: res.Attempts, reason: a.Reason, span: from,
+		object: next, result: ResultRefreshHit, attempts: res.Attempts, reason: a.Reason, span: from,
 	}, fill.Body{Shared: a.Shareable})
 }
 
 // recall looks for an object to fall back on that has come since the lookup.
 func (p *Pipeline) recall(q *question) {
 	if q.object == nil && !q.rules.Disabled() {
-		q.object = p.find([]byte(q.name), q.class, q.request.Method, p.Now()).object
+		q.object = q.search(p).object
 	}
 }
 
@@ -179,7 +189,7 @@ func (p *Pipeline) failed(
 	now := p.Now()
 	status := e.Status()
 	a := &served{attempts: e.Attempts, failure: e.Kind.String(), span: from}
-	if status >= 502 && p.mayServeStale(q.object, now) {
+	if status >= 502 && p.mayServeStale(q.object, httpcache.Unreachable, now) {
 		p.fallBack(f, q, a, status)
 		return nil
 	}
@@ -187,7 +197,7 @@ func (p *Pipeline) failed(
 	if e.Kind == origin.Overloaded {
 		a.result = ResultCapacity
 	}
-	judged := httpcache.Assess(httpcache.Request{Method: q.request.Method}, httpcache.Response{
+	judged := httpcache.Assess(q.wants, httpcache.Response{
 		Status: status, RequestTime: now, ResponseTime: now,
 	}, q.rules)
 	a.reason = judged.Reason
@@ -195,7 +205,7 @@ func (p *Pipeline) failed(
 	if judged.Storable && status >= 502 && e.Kind != origin.Overloaded {
 		p.offer(&store.Object{
 			Key: q.fillKey(), Status: status, Made: a.made, RequestTime: now, ResponseTime: now,
-			Lifetime: judged.Lifetime, Retain: judged.Retain, NoStaleOnError: true, Stamp: q.began.Stamp(),
+			Lifetime: judged.Lifetime, Retain: judged.Retain, Head: q.request.Method == "HEAD", Stamp: q.began.Stamp(),
 		})
 	}
 	f.Begin(a, fill.Body{Shared: true}) // D14.12

@@ -4,8 +4,10 @@ package pipeline
 
 import (
 	"context"
+	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -112,29 +114,43 @@ type visit struct {
 	path         string // raw, of the object: the root object is in place (D12)
 	query        string // raw, without the question mark
 
+	policy  *snapshot.CachePolicy
 	rules   httpcache.Policy
-	name    cachekey.Key // of the object
+	wants   httpcache.Request // what the request says of caching
+	name    cachekey.Key      // of the object
 	forward cachekey.Forward
 
 	outcome Outcome
 	// object is the stale object to ask the origin about.
 	object *store.Object
+	// refresh: object answers, and the origin is to be asked about it all the same.
+	refresh bool
+	// vary is what the answers for the key vary by, as far as the store knows.
+	vary httpcache.Vary
+	// why is the reason for which the origin is asked.
+	why httpcache.Forward
 	// apart: the request does not wait for others' answers, nor they for its own.
 	apart bool
 
-	reader *fill.Reader[*served] // place at the fill that answers
-	reply  reply
-	answer exchange.Answer
+	to      exchange.Sender
+	gone    *atomic.Bool          // the viewer has left: set while something waits
+	tunnel  io.ReadWriteCloser    // with a status of 101
+	closers []func()              // to be called at the end, last first
+	reader  *fill.Reader[*served] // place at the fill that answers
+	reply   reply
+	answer  exchange.Answer
 
 	// For the event.
-	origin    string // that was asked
-	asked     *served
-	collapsed bool
-	left      bool          // the viewer has gone
-	ready     time.Duration // from the start until the head could be sent
-	sending   bool          // the answer is the adapter's
-	sent      int64
-	err       error
+	origin       string // that was asked
+	asked        *served
+	originStatus int
+	passing      *interims // passes interim answers on
+	collapsed    bool
+	left         bool          // the viewer has gone
+	ready        time.Duration // from the start until the head could be sent
+	sending      bool          // the answer is the adapter's
+	sent         int64
+	err          error
 
 	room
 }
@@ -142,6 +158,7 @@ type visit struct {
 // room is what a visit writes into, so that a hit allocates nothing.
 type room struct {
 	keyRoom []byte // of name
+	search  search
 	idRoom  [requestIDLength]byte
 	ageRoom [20]byte
 	own     [6]header.Field // of the edge, in the answer
@@ -151,9 +168,9 @@ type room struct {
 var visits = sync.Pool{New: func() any { return &visit{room: room{keyRoom: make([]byte, 0, 512)}} }} //nolint:gochecknoglobals // shared by all pipelines: it has no state
 
 // newVisit begins a visit. It ends with free.
-func newVisit(req *exchange.Request, now time.Time) *visit {
+func newVisit(req *exchange.Request, to exchange.Sender, now time.Time) *visit {
 	x := visits.Get().(*visit) //nolint:errcheck // visits holds nothing else
-	x.req, x.header, x.started = req, req.Header, now
+	x.req, x.to, x.header, x.started = req, to, req.Header, now
 	x.id = requestID(&x.idRoom)
 	return x
 }
@@ -226,8 +243,14 @@ func (x *visit) stored(o *store.Object, now time.Time, result Result) bool {
 	return true
 }
 
-// close leaves the fill, whatever happened.
+// close leaves the fill and lets go what the request holds, whatever happened.
 func (x *visit) close() {
+	if x.passing != nil {
+		x.passing.end()
+	}
+	for i := len(x.closers) - 1; i >= 0; i-- {
+		x.closers[i]()
+	}
 	if x.reader != nil {
 		x.reader.Close()
 	}

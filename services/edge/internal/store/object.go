@@ -7,6 +7,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
 
@@ -37,13 +38,18 @@ type Object struct {
 	// included (D13.26).
 	Retain time.Duration
 
-	// NoStaleOnError: the origin forbids stale answers when it fails.
-	NoStaleOnError bool
+	// Windows are for how long after its lifetime the object may be used stale.
+	Windows httpcache.Windows
 	// NoCondition: refetch without conditional headers (D13.18).
 	NoCondition bool
 	// Unshared: the next answer must not be given to requests that waited for it
 	// (D14.10), so those that find this object stale do not wait for each other.
 	Unshared bool
+	// Head says that the object is the answer to a HEAD request, under a key of its own.
+	Head bool
+	// Vary is set in a mark that says by which request fields the objects of its key are
+	// told apart: they lie under keys that follow from it (RFC 9111 §4.1).
+	Vary httpcache.Vary
 	// HitForMiss marks a key whose answers cannot be shared: requests for it go to
 	// the origin without waiting for each other until Lifetime is over.
 	HitForMiss bool
@@ -61,6 +67,20 @@ type Object struct {
 	Stamp *invalidation.Stamp
 
 	head // made by Prepare
+}
+
+// Span is what decides whether the object may be used.
+func (o *Object) Span() httpcache.Span {
+	return httpcache.Span{
+		ResponseTime: o.ResponseTime, InitialAge: o.InitialAge, Lifetime: o.Lifetime, Retain: o.Retain,
+		Windows: o.Windows, RetryAfter: o.RetryAfter,
+	}
+}
+
+// Live takes the life of an answer over into the object.
+func (o *Object) Live(a httpcache.Assessment) {
+	o.InitialAge, o.Lifetime, o.Retain, o.Windows = a.InitialAge, a.Lifetime, a.Retain, a.Windows
+	o.NoCondition, o.Unshared = a.NoCondition, !a.Shareable
 }
 
 // Cost is the number of bytes that the object counts for: its body, its header
