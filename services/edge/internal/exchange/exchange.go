@@ -12,6 +12,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"strings"
@@ -158,3 +159,7 @@ type Peer struct {
 	// Fronts, when set, says whether a request for host may not come this way (D2.7).
 	Fronts func(host string) bool
 }
+
+// ErrBodyTooLarge is what Request.Body fails with when more comes than the edge takes
+// (D4.8). The answer is 413.
+var ErrBodyTooLarge = errors.New("request body is longer than the edge takes")

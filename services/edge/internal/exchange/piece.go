@@ -31,6 +31,16 @@ type Pieces [][]byte
 
 var _ Stream = (*Pieces)(nil)
 
+// Ready says whether Next of s returns without waiting for anybody but a disk, so that
+// its first piece can leave together with the head. A Stream says so by a method Ready.
+func Ready(s Stream) bool {
+	r, ok := s.(interface{ Ready() bool })
+	return ok && r.Ready()
+}
+
+// Ready says that all is there.
+func (p *Pieces) Ready() bool { return true }
+
 // Next returns the next piece.
 func (p *Pieces) Next(context.Context) (Piece, error) {
 	for len(*p) > 0 {
