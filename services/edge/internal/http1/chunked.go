@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package http1
+
+import "errors"
+
+// Bounds of what stands around the data of chunks. Real senders use next to nothing.
+const (
+	maxSizeDigits = 16
+	maxExtension  = 256      // of one chunk
+	maxExtensions = 16 << 10 // of a body
+	maxTrailers   = 16 << 10
+)
+
+var (
+	errChunk   = errors.New("chunked body is at fault")
+	errTrailer = errors.New("trailer of a chunked body is at fault")
+)
+
+// place is where in a chunked body the next byte stands.
+type place uint8
+
+const (
+	atSize place = iota
+	inSize
+	afterSize // white space, which only an extension may follow
+	inExtension
+	atSizeEnd // LF
+	inData
+	atDataCR
+	atDataLF
+	atTrailer
+	inTrailerName
+	inTrailerValue
+	atTrailerLF
+	atLastLF
+	atEnd
+)
+
+// chunked decodes a chunked body (RFC 9112 §7.1), strictly: sizes are hexadecimal
+// digits and nothing else, lines end with CRLF. Extensions and trailers are checked
+// and dropped (D24.10). Its zero value is at the beginning of a body.
+type chunked struct {
+	at         place
+	digits     int
+	left       int64 // data bytes to come in this chunk
+	extension  int
+	extensions int
+	trailers   int
+}
+
+// done says that the body is over.
+func (d *chunked) done() bool { return d.at == atEnd }
+
+// decode moves data from src to dst and says how much it took of the one and put into
+// the other. It stops when either is used up, at the end of the body, or at a fault.
+func (d *chunked) decode(dst, src []byte) (put, took int, err error) {
+	for took < len(src) && !d.done() {
+		if d.at != inData {
+			if err := d.step(src[took]); err != nil {
+				return put, took, err
+			}
+			took++
+			continue
+		}
+		if put == len(dst) {
+			break
+		}
+		n := copy(dst[put:], src[took:took+int(min(d.left, int64(len(src)-took)))])
+		put += n
+		took += n
+		if d.left -= int64(n); d.left == 0 {
+			d.at = atDataCR
+		}
+	}
+	return put, took, nil
+}
+
+// step takes one byte that is not data.
+func (d *chunked) step(c byte) error {
+	switch {
+	case d.at <= atSizeEnd:
+		return d.size(c)
+	case d.at == atDataCR && c == '\r':
+		d.at = atDataLF
+	case d.at == atDataLF && c == '\n':
+		d.at = atSize
+	case d.at >= atTrailer:
+		return d.trailer(c)
+	default:
+		return errChunk
+	}
+	return nil
+}
+
+// size reads the line before a chunk.
+func (d *chunked) size(c byte) error {
+	switch d.at {
+	case atSize, inSize:
+		if v, ok := hexDigit(c); ok {
+			return d.digit(v)
+		}
+		if d.at == atSize {
+			return errChunk
+		}
+		return d.afterDigits(c)
+	case afterSize:
+		if c != ';' && c != ' ' && c != '\t' {
+			return errChunk
+		}
+		if c == ';' {
+			d.at = inExtension
+		}
+		return d.extend()
+	case inExtension:
+		switch {
+		case c == '\r':
+			d.at = atSizeEnd
+			return nil
+		case c < ' ' && c != '\t', c == 0x7f:
+			return errChunk
+		}
+		return d.extend()
+	}
+	if c != '\n' {
+		return errChunk
+	}
+	if d.digits, d.extension, d.at = 0, 0, inData; d.left == 0 {
+		d.at = atTrailer
+	}
+	return nil
+}
+
+func (d *chunked) digit(v int64) error {
+	if d.at == atSize {
+		d.left = 0
+	}
+	d.at = inSize
+	if d.digits++; d.digits > maxSizeDigits || d.left > 1<<58 {
+		return errChunk
+	}
+	d.left = d.left<<4 | v
+	return nil
+}
+
+func (d *chunked) afterDigits(c byte) error {
+	switch c {
+	case '\r':
+		d.at = atSizeEnd
+		return nil
+	case ';':
+		d.at = inExtension
+	case ' ', '\t':
+		d.at = afterSize
+	default:
+		return errChunk
+	}
+	return d.extend()
+}
+
+// extend counts a byte of an extension.
+func (d *chunked) extend() error {
+	d.extension++
+	d.extensions++
+	if d.extension > maxExtension || d.extensions > maxExtensions {
+		return errChunk
+	}
+	return nil
+}
+
+// trailer reads the fields after the last chunk.
+func (d *chunked) trailer(c byte) error {
+	if d.trailers++; d.trailers > maxTrailers {
+		return errTrailer
+	}
+	token := in(c, tokenLow, tokenHigh)
+	switch {
+	case d.at == atTrailer && c == '\r':
+		d.at = atLastLF
+	case d.at == atTrailer && token:
+		d.at = inTrailerName
+	case d.at == inTrailerName && token:
+	case d.at == inTrailerName && c == ':':
+		d.at = inTrailerValue
+	case d.at == inTrailerValue && c == '\r':
+		d.at = atTrailerLF
+	case d.at == inTrailerValue && (c >= ' ' || c == '\t') && c != 0x7f:
+	case d.at == atTrailerLF && c == '\n':
+		d.at = atTrailer
+	case d.at == atLastLF && c == '\n':
+		d.at = atEnd
+	default:
+		return errTrailer
+	}
+	return nil
+}
+
+func hexDigit(c byte) (int64, bool) {
+	switch {
+	case isDigit(c):
+		return int64(c - '0'), true
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int64(c|0x20-'a') + 10, true
+	}
+	return 0, false
+}

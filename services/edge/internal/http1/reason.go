@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package http1
+
+// Reason says why a request was refused before it reached the handler. Its String is
+// the word of the metric.
+type Reason uint8
+
+// Reasons for refusals. The zero value is none.
+const (
+	_ Reason = iota
+	BadLine
+	BadMethod
+	BadTarget
+	BadVersion
+	UnknownVersion
+	BadLineEnd
+	ControlByte
+	BadFieldName
+	Folded
+	BadHost
+	BadLength
+	BadCoding
+	UnknownCoding
+	LengthAndCoding
+	UnknownExpectation
+	URLTooLong
+	HeadTooLarge
+	BodyTooLarge
+	SlowHead
+
+	reasons // how many there are
+)
+
+// String is the word for metrics and logs.
+func (r Reason) String() string {
+	switch r {
+	case BadLine:
+		return "request_line"
+	case BadMethod:
+		return "method"
+	case BadTarget:
+		return "target"
+	case BadVersion, UnknownVersion:
+		return "version"
+	case BadLineEnd:
+		return "line_end"
+	case ControlByte:
+		return "control_byte"
+	case BadFieldName:
+		return "field_name"
+	case Folded:
+		return "folded_line"
+	case BadHost:
+		return "host"
+	case BadLength:
+		return "content_length"
+	case BadCoding, UnknownCoding:
+		return "transfer_encoding"
+	case LengthAndCoding:
+		return "length_and_coding"
+	case UnknownExpectation:
+		return "expectation"
+	case URLTooLong:
+		return "url_too_long"
+	case HeadTooLarge:
+		return "head_too_large"
+	case BodyTooLarge:
+		return "body_too_large"
+	case SlowHead:
+		return "slow_head"
+	}
+	return "none"
+}
+
+// Status is that of the answer.
+func (r Reason) Status() int {
+	switch r {
+	case UnknownVersion:
+		return 505
+	case UnknownCoding:
+		return 501 // RFC 9112 §6.1
+	case UnknownExpectation:
+		return 417 // RFC 9110 §10.1.1
+	case URLTooLong:
+		return 414 // D4.6
+	case HeadTooLarge:
+		return statusHeadTooLarge // D4.6
+	case BodyTooLarge:
+		return 413 // D4.8
+	case SlowHead:
+		return 408
+	}
+	return 400
+}
