@@ -132,6 +132,8 @@ $(BIN)/protoc-gen-go-grpc: tools/go.mod
 	@echo "== building protoc-gen-go-grpc"; $(TOOL) google.golang.org/grpc/cmd/protoc-gen-go-grpc
 $(BIN)/grpcurl: tools/go.mod
 	@echo "== building grpcurl (once)"; $(TOOL) github.com/fullstorydev/grpcurl/cmd/grpcurl
+$(BIN)/h2spec: tools/go.mod
+	@echo "== building h2spec (once)"; $(TOOL) github.com/summerwind/h2spec/cmd/h2spec
 $(BIN)/versitygw: tools/versitygw/go.mod
 	@echo "== building versitygw, the S3 server of the tests (once)"; cd tools/versitygw && GOWORK=off go build -o ../../$(BIN)/ github.com/versity/versitygw/cmd/versitygw
 $(BIN)/golangci-lint: tools/lint/go.mod
