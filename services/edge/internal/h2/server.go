@@ -132,7 +132,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards the rest
 	open    map[net.Conn]struct{}
-	over    sync.WaitGroup // counts open
+	gone    chan struct{} // closed when a Server that closes has no connections
 	closing bool
 }
 
@@ -143,7 +143,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics of HTTP/2: %w", err)
 	}
-	s := &Server{cfg: cfg, metrics: m, open: map[net.Conn]struct{}{}}
+	s := &Server{cfg: cfg, metrics: m, open: map[net.Conn]struct{}{}, gone: make(chan struct{})}
 	s.base = &http.Server{
 		MaxHeaderBytes: cfg.listBytes(),
 		IdleTimeout:    cfg.IdleTimeout,
@@ -197,7 +197,6 @@ func (s *Server) enter(c net.Conn) bool {
 		return false
 	}
 	s.open[c] = struct{}{}
-	s.over.Add(1)
 	return true
 }
 
@@ -205,7 +204,20 @@ func (s *Server) leave(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, c)
-	s.over.Done()
+	s.end()
+}
+
+// end closes gone when nothing is left of a Server that closes. It is called with mu
+// held.
+func (s *Server) end() {
+	if !s.closing || len(s.open) > 0 {
+		return
+	}
+	select {
+	case <-s.gone:
+	default:
+		close(s.gone)
+	}
 }
 
 // Shutdown tells every viewer by GOAWAY to send no more requests, and returns when the
@@ -214,12 +226,11 @@ func (s *Server) leave(c net.Conn) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
+	s.end()
 	s.mu.Unlock()
 	_ = s.base.Shutdown(ctx) // it has no connections of its own, and tells x/net
-	done := make(chan struct{})
-	go func() { s.over.Wait(); close(done) }() // it ends, at the latest because all are closed below
 	select {
-	case <-done:
+	case <-s.gone:
 		return nil
 	case <-ctx.Done():
 	}
@@ -228,6 +239,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = c.Close() // it had its time
 	}
 	s.mu.Unlock()
-	<-done
+	<-s.gone
 	return ctx.Err()
 }
