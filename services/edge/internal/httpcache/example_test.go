@@ -140,3 +140,63 @@ func ExampleFormatDate() {
 	fmt.Println(httpcache.FormatDate(noon))
 	// Output: Sun, 17 May 2026 12:00:00 GMT
 }
+
+var rfc9111 = httpcache.Policy{Semantics: httpcache.HTTP, Max: 24 * time.Hour}
+
+func ExampleDecide() {
+	span := httpcache.Span{
+		ResponseTime: noon, Lifetime: time.Minute, Retain: time.Hour,
+		Windows: httpcache.Windows{Refreshing: 10 * time.Second},
+	}
+	asks := header.Fields{{Name: "Cache-Control", Value: "no-cache"}}
+	plain := httpcache.ParseRequest("GET", nil, rfc9111)
+	fmt.Println(httpcache.Decide(span, plain, noon))
+	fmt.Println(httpcache.Decide(span, httpcache.ParseRequest("GET", asks, rfc9111), noon))
+	fmt.Println(httpcache.Decide(span, plain, noon.Add(65*time.Second)))
+	fmt.Println(httpcache.Decide(span, plain, noon.Add(75*time.Second)))
+	// Output:
+	// serve
+	// validate
+	// serve-and-refresh
+	// validate
+}
+
+func ExampleStaleOnError() {
+	a := httpcache.Assess(httpcache.Request{Method: "GET"}, httpcache.Response{
+		Status:       200,
+		Header:       header.Fields{{Name: "Cache-Control", Value: "max-age=60, stale-if-error=3600"}},
+		RequestTime:  noon,
+		ResponseTime: noon,
+	}, rfc9111)
+	span := a.Span(httpcache.Response{ResponseTime: noon})
+	fmt.Println(rfc9111.Failed(503), httpcache.StaleOnError(span, httpcache.Failing, noon.Add(time.Hour)))
+	// Output: true true
+}
+
+func ExampleVary_Matches() {
+	vary := httpcache.VaryOf(header.Fields{{Name: "Vary", Value: "Accept-Language"}})
+	a := header.Fields{{Name: "Accept-Language", Value: "de, en;q=0.5"}}
+	b := header.Fields{{Name: "accept-language", Value: "en;q=0.50,DE"}}
+	fmt.Println(vary.Matches(a, b), vary.Matches(a, nil))
+	// Output: true false
+}
+
+func ExampleInvalidated() {
+	target := httpcache.Target{Scheme: "https", Host: "www.example.com", Path: "/articles/"}
+	answer := header.Fields{{Name: "Location", Value: "/articles/7"}}
+	fmt.Println(httpcache.Invalidated("POST", target, 201, answer, rfc9111))
+	// Output: [/articles/ /articles/7]
+}
+
+func ExampleFreshen() {
+	stored := httpcache.Response{Status: 200, Header: header.Fields{{Name: "ETag", Value: `"a"`}}}
+	head := httpcache.Response{Status: 200, Header: header.Fields{{Name: "ETag", Value: `"b"`}}}
+	fmt.Println(httpcache.Freshen(stored, head, rfc9111))
+	// Output: outdates
+}
+
+func ExampleCacheStatus_Append() {
+	s := httpcache.CacheStatus{Cache: "Seafront", Forward: httpcache.ForwardStale, ForwardStatus: 304, Stored: true}
+	fmt.Println(string(s.Append(nil)))
+	// Output: Seafront; fwd=stale; fwd-status=304; stored
+}

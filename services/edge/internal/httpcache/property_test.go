@@ -32,6 +32,9 @@ func drawPolicy(t *rapid.T) Policy {
 		Min: ttl[0], Default: ttl[1], Max: ttl[2],
 		CookiesForwarded: rapid.Bool().Draw(t, "cookies"),
 		S3:               rapid.Bool().Draw(t, "s3"),
+		Semantics:        rapid.SampledFrom([]Semantics{CloudFront, HTTP}).Draw(t, "semantics"),
+		Heuristic:        rapid.Bool().Draw(t, "heuristic"),
+		Targeted:         rapid.Bool().Draw(t, "targeted"),
 	}
 }
 
@@ -79,9 +82,76 @@ func TestLifetimeBounds(t *testing.T) {
 	})
 }
 
+// TestHTTPNeverKeepsWhatItMustNot: RFC 9111 §3 and §4.2, whatever the answer says.
+func TestHTTPNeverKeepsWhatItMustNot(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, r := pureHTTP, drawResponse(t)
+		p.Max = drawTTL(t, "max") + time.Second
+		p.Targeted = false
+		req := Request{Method: "GET", NoStore: rapid.Bool().Draw(t, "no-store"), Authorized: rapid.Bool().Draw(t, "authorized")}
+		a := Assess(req, r, p)
+		c := ParseControl(r.Header.Values("Cache-Control"))
+		switch {
+		case a.Storable != (a.Reason == ReasonStored) || a.Reason == 0:
+			t.Fatalf("Storable = %v with the reason %v", a.Storable, a.Reason)
+		case !a.Storable && (a.Shareable || a.Lifetime != 0 || a.Windows != Windows{}):
+			t.Fatalf("not stored, but %+v", a)
+		case a.Storable && (req.NoStore || c.NoStore || c.Private || a.Vary == VaryAny):
+			t.Fatalf("%v is stored for %+v", r.Header, req)
+		case a.Storable && req.Authorized && !c.Public && !c.SMaxAge.Present:
+			t.Fatalf("%v is stored for a request with Authorization", r.Header)
+		case a.Lifetime > p.Max || c.NoCache && a.Lifetime > 0:
+			t.Fatalf("lifetime %v of %v", a.Lifetime, r.Header)
+		case c.MaxAge.Present && !c.SMaxAge.Present && a.Lifetime > c.MaxAge.Value:
+			t.Fatalf("lifetime %v of %v", a.Lifetime, r.Header)
+		case a.Shareable && a.InitialAge >= a.Lifetime:
+			t.Fatalf("stale, and shared: %+v", a)
+		}
+		for _, d := range []time.Duration{
+			a.InitialAge, a.Lifetime, a.Retain, a.Windows.Asked, a.Windows.Failing, a.Windows.Refreshing, a.Windows.Unreachable,
+		} {
+			if d < 0 || d > MaxLifetime {
+				t.Fatalf("%v in %+v", d, a)
+			}
+		}
+	})
+}
+
+// TestUseOnlyGetsWorse: time makes no answer better for one request.
+func TestUseOnlyGetsWorse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		delta := func(label string) Delta {
+			if rapid.Bool().Draw(t, label+" present") {
+				return Delta{drawTTL(t, label), true}
+			}
+			return Delta{}
+		}
+		s := Span{
+			ResponseTime: received, InitialAge: drawTTL(t, "age"), Lifetime: drawTTL(t, "lifetime"), Retain: drawTTL(t, "retain"),
+			Windows: Windows{drawTTL(t, "w"), drawTTL(t, "w"), drawTTL(t, "w"), drawTTL(t, "w")},
+		}
+		r := Request{
+			NoCache: rapid.Bool().Draw(t, "no-cache"), MaxAge: delta("max-age"), MinFresh: delta("min-fresh"), MaxStale: delta("max-stale"),
+		}
+		early, late := drawTTL(t, "time"), drawTTL(t, "time")
+		early, late = min(early, late), max(early, late)
+		before, after := Decide(s, r, received.Add(early)), Decide(s, r, received.Add(late))
+		served := func(u Use) bool { return u == Serve || u == ServeAndRefresh }
+		if before == Ignore && after != Ignore || !served(before) && served(after) {
+			t.Fatalf("%v after %v, but %v after %v", before, early, after, late)
+		}
+		for _, f := range []Failure{Unreachable, Failing} {
+			if !StaleOnError(s, f, received.Add(early)) && StaleOnError(s, f, received.Add(late)) {
+				t.Fatalf("stale on error after %v, but not after %v", late, early)
+			}
+		}
+	})
+}
+
 func TestLifetimeBetweenMinAndMax(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, r := drawPolicy(t), drawResponse(t)
+		p.Semantics = CloudFront
 		r.Status = 200
 		a := Assess(get, r, p)
 		if !a.Storable {
@@ -151,12 +221,12 @@ func TestStoredHeaderIsSettled(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
 		stored := StoredHeader(ViewerHeader(drawHeader(t, "header"), p), p)
-		for _, name := range []string{"Connection", "Age", "Via"} {
+		for _, name := range []string{"Connection", "Age"} {
 			if stored.Has(name) {
 				t.Fatalf("%s is stored", name)
 			}
 		}
-		if !p.CookiesForwarded && stored.Has("Set-Cookie") {
+		if !p.PassesSetCookie() && stored.Has("Set-Cookie") {
 			t.Fatal("Set-Cookie is stored without cookies (D17.6)")
 		}
 		again := ViewerHeader(stored, p)
