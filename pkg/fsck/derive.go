@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -151,14 +150,8 @@ func distribution(id string, d *configv1.Distribution, rec *storev1.Record) []de
 	for _, a := range d.GetConfig().GetAliases() {
 		out = append(out, claim(keys.Host(a), id, false))
 	}
-	refs := rules.DistributionRefs(d)
-	for _, policy := range refs.CachePolicies {
-		if _, ok := managed.CachePolicy(policy); !ok {
-			out = append(out, ref(keys.Distributions, id, keys.CachePolicies, keys.CachePolicies.Name(policy)))
-		}
-	}
-	for _, origin := range refs.Origins {
-		out = append(out, ref(keys.Distributions, id, keys.Origins, keys.Origins.Name(origin)))
+	for _, held := range rules.DistributionRefs(d).Held() {
+		out = append(out, ref(keys.Distributions, id, held.Collection, held.Name()))
 	}
 	return out
 }

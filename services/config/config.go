@@ -119,7 +119,7 @@ func New(cfg Config) *Service {
 			KV: cfg.Etcd, Origins: cfg.Origins, Index: index, Requests: requests, Secrets: cfg.Secrets,
 			InProgress: func(id string) int { return completions.InProgress(id).Invalidations },
 			Limits:     limits.distribution(cfg.BaseDomain),
-			Most:       cfg.MaxDistributions, MostStaging: limits.StagingDistributions, MostPerPolicy: limits.DistributionsPerCachePolicy, Versions: cfg.Versions,
+			Most:       cfg.MaxDistributions, MostStaging: limits.StagingDistributions, MostPerPolicy: limits.perPolicy(), Versions: cfg.Versions,
 		}),
 		cache:         policy.NewCache(cfg.Etcd, requests, limits.CachePolicies, limits.cacheItems()),
 		request:       policy.NewOriginRequest(cfg.Etcd, requests, limits.OriginRequestPolicies, limits.requestItems()),

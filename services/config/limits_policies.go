@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/policy"
 )
 
@@ -16,6 +17,8 @@ type PolicyLimits struct {
 	ResponseHeadersPolicies int64 `help:"How many custom response headers policies there may be; 0 is 20." group:"Quotas" env:"SEAFRONT_MAX_RESPONSE_HEADERS_POLICIES"`
 
 	DistributionsPerCachePolicy int64 `help:"How many distributions may refer to one custom cache policy; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_DISTRIBUTIONS_PER_CACHE_POLICY"`
+
+	DistributionsPerOriginRequestPolicy int64 `help:"How many distributions may refer to one custom origin request policy; 0 is 100." group:"Quotas" env:"SEAFRONT_MAX_DISTRIBUTIONS_PER_ORIGIN_REQUEST_POLICY"`
 
 	HeadersPerCachePolicy              int64 `help:"How many headers a cache policy may name; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_HEADERS_PER_CACHE_POLICY"`
 	CookiesPerCachePolicy              int64 `help:"How many cookies a cache policy may name; 0 is 10." group:"Quotas" env:"SEAFRONT_MAX_COOKIES_PER_CACHE_POLICY"`
@@ -45,6 +48,7 @@ func (l PolicyLimits) validate() error {
 		{"origin-request-policies", l.OriginRequestPolicies, 0},
 		{"response-headers-policies", l.ResponseHeadersPolicies, 0},
 		{"distributions-per-cache-policy", l.DistributionsPerCachePolicy, 0},
+		{"distributions-per-origin-request-policy", l.DistributionsPerOriginRequestPolicy, 0},
 		{"headers-per-cache-policy", l.HeadersPerCachePolicy, mostPerPolicy},
 		{"cookies-per-cache-policy", l.CookiesPerCachePolicy, mostPerPolicy},
 		{"query-strings-per-cache-policy", l.QueryStringsPerCachePolicy, mostPerPolicy},
@@ -68,7 +72,16 @@ func (l PolicyLimits) filled() PolicyLimits {
 	l.OriginRequestPolicies = cmp.Or(l.OriginRequestPolicies, 20)              // C4.29
 	l.ResponseHeadersPolicies = cmp.Or(l.ResponseHeadersPolicies, 20)          // C4.29
 	l.DistributionsPerCachePolicy = cmp.Or(l.DistributionsPerCachePolicy, 100) // C4.30
+
+	l.DistributionsPerOriginRequestPolicy = cmp.Or(l.DistributionsPerOriginRequestPolicy, 100) // C4.30
 	return l
+}
+
+// perPolicy is how many distributions may refer to one custom policy, by its kind.
+func (l PolicyLimits) perPolicy() map[keys.Collection]int64 {
+	return map[keys.Collection]int64{
+		keys.CachePolicies: l.DistributionsPerCachePolicy, keys.OriginRequestPolicies: l.DistributionsPerOriginRequestPolicy,
+	}
 }
 
 // cacheItems are the limits of one cache policy.

@@ -53,6 +53,8 @@ func (c *caller) act(ctx context.Context, n int) (what string, err error) {
 		{"delete origin", 2, c.deleteOrigin},
 		{"create policy", 3, c.createPolicy},
 		{"delete policy", 2, c.deletePolicy},
+		{"create request policy", 3, c.createRequestPolicy},
+		{"delete request policy", 2, c.deleteRequestPolicy},
 		{"create key", 2, c.createKey},
 		{"delete key", 2, c.deleteKey},
 		{"create group", 2, c.createGroup},
@@ -97,6 +99,9 @@ func (c *caller) site() *configv1.DistributionConfig {
 	site.Aliases = slices.Compact(slices.Sorted(slices.Values([]string{c.alias(), c.alias()})))[:1+c.r.IntN(1)]
 	if name := c.world.pick(c.r, "cachePolicies"); name != "" && c.r.IntN(2) == 0 {
 		site.CacheBehaviors = append(site.CacheBehaviors, control.Behavior("/x/*", "o", name))
+	}
+	if name := c.world.pick(c.r, "originRequestPolicies"); name != "" && c.r.IntN(2) == 0 {
+		site.DefaultCacheBehavior.OriginRequestPolicy = name
 	}
 	return site
 }
@@ -255,6 +260,23 @@ func (c *caller) deletePolicy(ctx context.Context, s replica, _ int) error {
 		return errNothing
 	}
 	_, err := s.policies.DeleteCachePolicy(ctx, &configv1.DeleteCachePolicyRequest{Name: name})
+	return err
+}
+
+func (c *caller) createRequestPolicy(ctx context.Context, s replica, _ int) error {
+	res, err := s.requests.CreateOriginRequestPolicy(ctx, &configv1.CreateOriginRequestPolicyRequest{OriginRequestPolicy: &configv1.OriginRequestPolicy{
+		DisplayName: fmt.Sprintf("r%d", c.r.IntN(15)),
+	}})
+	c.world.add(res.GetOriginRequestPolicy().GetName())
+	return err
+}
+
+func (c *caller) deleteRequestPolicy(ctx context.Context, s replica, _ int) error {
+	name := c.world.pick(c.r, "originRequestPolicies")
+	if name == "" {
+		return errNothing
+	}
+	_, err := s.requests.DeleteOriginRequestPolicy(ctx, &configv1.DeleteOriginRequestPolicyRequest{Name: name})
 	return err
 }
 

@@ -51,6 +51,7 @@ type replica struct {
 	stores        configv1.KeyValueStoreServiceClient
 	canaries      configv1.ContinuousDeploymentPolicyServiceClient
 	logs          configv1.RealtimeLogConfigServiceClient
+	requests      configv1.OriginRequestPolicyServiceClient
 }
 
 // start serves both services from an etcd until the test ends.
@@ -87,6 +88,7 @@ func start(t *testing.T, kv *clientv3.Client) replica {
 		configv1.NewCachePolicyServiceClient(conn), originv1.NewOriginServiceClient(conn),
 		configv1.NewFunctionServiceClient(conn), configv1.NewKeyValueStoreServiceClient(conn),
 		configv1.NewContinuousDeploymentPolicyServiceClient(conn), configv1.NewRealtimeLogConfigServiceClient(conn),
+		configv1.NewOriginRequestPolicyServiceClient(conn),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/computed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
 
@@ -42,6 +43,8 @@ type Parts struct {
 	HasQuery bool
 	// Header holds all header lines.
 	Header header.Fields
+	// Viewer is whom the headers that the edge computes are about (D10.1).
+	Viewer computed.Viewer
 }
 
 // Forward is what the origin gets because it is in the key (D11.4). What else it
@@ -89,7 +92,7 @@ func (p *Policy) Append(room []byte, in Parts) ([]byte, Forward) {
 	b = appendPart(b, methodPart(in.Method))
 	b = appendPart(b, in.Path)
 	b = appendPart(b, f.Query)
-	b, f.Header = p.appendHeaders(b, in.Header)
+	b, f.Header = p.appendHeaders(b, in)
 	b = appendPart(b, f.Cookie)
 	return append(b, f.Encoding.keyByte()), f
 }
@@ -138,13 +141,13 @@ func methodPart(method string) string {
 // appendHeaders appends the keyed headers that the request has and returns them as
 // the origin gets them. Several lines of a name are one value; an absent header
 // has no part, an empty one has an empty part (D11.7).
-func (p *Policy) appendHeaders(b []byte, in header.Fields) ([]byte, header.Fields) {
+func (p *Policy) appendHeaders(b []byte, in Parts) ([]byte, header.Fields) {
 	if len(p.headers) == 0 {
 		return append(b, 0), nil
 	}
 	var out header.Fields
 	for i, h := range p.headers {
-		value, ok := in.Joined(h.name, ",")
+		value, ok := h.value(in)
 		if !ok {
 			continue
 		}

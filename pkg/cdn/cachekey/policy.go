@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/computed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
 
@@ -77,35 +78,34 @@ type Policy struct {
 }
 
 type keyedHeader struct {
-	name   string // as configured
-	folded string // lower case, as in keys
+	name     string // as configured
+	folded   string // lower case, as in keys
+	computed bool   // by the edge
+}
+
+// value is what a request has of the header. What a viewer sends under a name that the
+// edge computes is forged, and counts for nothing (D10.1).
+func (h *keyedHeader) value(in Parts) (string, bool) {
+	if h.computed {
+		return computed.Value(h.name, in.Viewer)
+	}
+	return in.Header.Joined(h.name, ",")
 }
 
 // NewPolicy prepares a policy and keeps none of the slices. Their order makes no
 // difference, nor does the order in which requests send headers (D11.7).
 //
 // gzip and brotli enable the normalised Accept-Encoding of D11.16, unless headers
-// lists Accept-Encoding: then it is a header like any other (D11.19). Names that
-// begin with "CloudFront-" stand for values that the edge computes; what a viewer
-// sends under such a name is forged, and is neither keyed nor forwarded (D10.1).
+// lists Accept-Encoding: then it is a header like any other (D11.19).
 func NewPolicy(headers []string, cookies, query Selection, gzip, brotli bool) Policy {
 	p := Policy{cookies: cookies.prepared(), query: query.prepared(), gzip: gzip, brotli: brotli}
 	for _, name := range headers {
-		if isComputed(name) {
-			continue
-		}
 		if header.Equal(name, "Accept-Encoding") {
 			p.gzip, p.brotli = false, false
 		}
-		p.headers = append(p.headers, keyedHeader{name, strings.ToLower(name)})
+		p.headers = append(p.headers, keyedHeader{name, strings.ToLower(name), computed.Is(name)})
 	}
 	slices.SortStableFunc(p.headers, func(a, b keyedHeader) int { return strings.Compare(a.folded, b.folded) })
 	p.headers = slices.CompactFunc(p.headers, func(a, b keyedHeader) bool { return a.folded == b.folded })
 	return p
-}
-
-// isComputed says whether the edge computes the header of that name.
-func isComputed(name string) bool {
-	const prefix = "CloudFront-"
-	return len(name) >= len(prefix) && header.Equal(name[:len(prefix)], prefix)
 }

@@ -258,6 +258,7 @@ const (
 	KindEdgeStatus
 	KindInvalidation
 	KindEdgeIntent
+	KindOriginRequestPolicy
 )
 
 // Parse tells what a key holds and the id of the resource; of an invalidation there
@@ -278,6 +279,7 @@ func Parse(key string) (Kind, string) {
 	}{
 		{resources + string(Distributions) + "/", KindDistribution},
 		{resources + string(CachePolicies) + "/", KindCachePolicy},
+		{resources + string(OriginRequestPolicies) + "/", KindOriginRequestPolicy},
 		{resources + string(Origins) + "/", KindOrigin},
 		{EdgePrefix, KindEdge},
 		{edgeIntents, KindEdgeIntent},

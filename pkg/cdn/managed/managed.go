@@ -6,5 +6,20 @@
 // changed. They are as they are, and need not pass the rules for custom ones.
 package managed
 
+import "github.com/seafront-cdn/seafront/pkg/cdn/keys"
+
+// Has says whether a resource is one of these: part of the program, without a record.
+func Has(c keys.Collection, id string) bool {
+	switch c {
+	case keys.CachePolicies:
+		_, ok := CachePolicy(id)
+		return ok
+	case keys.OriginRequestPolicies:
+		_, ok := OriginRequestPolicy(id)
+		return ok
+	}
+	return false
+}
+
 // etag is that of a policy which so many releases have changed.
 func etag(version int) string { return "EMANAGED" + string(rune('A'+version)) + "AAAAA" }

@@ -60,6 +60,16 @@ func OriginRequestPolicies() []*configv1.OriginRequestPolicy {
 	return out
 }
 
+// OriginRequestPolicy returns a new copy of one managed origin request policy.
+func OriginRequestPolicy(id string) (*configv1.OriginRequestPolicy, bool) {
+	for _, r := range requestTable() {
+		if r.id == id {
+			return r.message(), true
+		}
+	}
+	return nil, false
+}
+
 func (p requestPolicy) message() *configv1.OriginRequestPolicy {
 	return &configv1.OriginRequestPolicy{
 		Name:         "originRequestPolicies/" + p.id,

@@ -33,6 +33,7 @@ type field struct {
 	enum    map[uint64]bool // by number: may it be; nil if it is no enum
 	message plan            // nil if it is none with anything to look at
 	packed  bool            // may stand as a packed list
+	header  bool            // names a header that edges may have to compute
 }
 
 // plans are made for every message within a stored resource. They follow from the
@@ -61,7 +62,8 @@ func makePlan(out map[protoreflect.FullName]plan, refused map[protoreflect.FullN
 		if fd.Message() != nil && !fd.IsMap() {
 			f.message = makePlan(out, refused, fd.Message())
 		}
-		if f.refused || f.enum != nil || len(f.message) > 0 {
+		f.header = fd.FullName() == "seafront.config.v1.HeaderSelection.names"
+		if f.refused || f.enum != nil || f.header || len(f.message) > 0 {
 			p[fd.Number()] = f
 		}
 	}
@@ -102,6 +104,9 @@ func (f *field) accepts(kind protowire.Type, b []byte) bool {
 	switch {
 	case f.refused:
 		return false
+	case f.header && kind == protowire.BytesType:
+		name, _ := protowire.ConsumeString(b)
+		return !isUncomputed(name)
 	case f.enum != nil && kind == protowire.VarintType:
 		v, _ := protowire.ConsumeVarint(b)
 		return f.enum[v]

@@ -43,6 +43,8 @@ func scatter(t *rapid.T, m protoreflect.Message, depth int) {
 		scatter(t, e.Message(), depth+1)
 	case fd.IsList() && fd.Kind() == protoreflect.EnumKind:
 		m.Mutable(fd).List().Append(protoreflect.ValueOfEnum(protoreflect.EnumNumber(rapid.IntRange(0, 6).Draw(t, "number"))))
+	case fd.IsList() && fd.Kind() == protoreflect.StringKind:
+		m.Mutable(fd).List().Append(protoreflect.ValueOfString(rapid.SampledFrom([]string{"x", "CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto"}).Draw(t, "text")))
 	case fd.IsList():
 	case fd.Message() != nil:
 		scatter(t, m.Mutable(fd).Message(), depth+1)

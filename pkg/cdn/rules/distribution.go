@@ -218,6 +218,10 @@ func (f *findings) behavior(field string, b *configv1.CacheBehavior, origins map
 	}
 	f.required(field+".viewer_protocol_policy", b.GetViewerProtocolPolicy())
 	f.methods(field, b)
+	if b.GetOriginRequestPolicy() != "" { // C2.76
+		_, bad := ParseName(field+".origin_request_policy", keys.OriginRequestPolicies, b.GetOriginRequestPolicy())
+		f.join(bad)
+	}
 	if b.GetCaching() == nil {
 		f.add(field+".cache_policy", ReasonInvalid, "is empty; want %s and an id", keys.CachePolicies.Name(""))
 		return

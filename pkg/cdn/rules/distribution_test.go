@@ -177,6 +177,8 @@ func TestCheckDistribution(t *testing.T) {
 		{"C2.75: no name of a cache policy", func(d *configv1.Distribution) {
 			d.Config.DefaultCacheBehavior.Caching = &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/CachingOptimized"}
 		}, []string{"config.default_cache_behavior.cache_policy INVALID_ARGUMENT"}},
+		{"C2.76: a name of another form", func(d *configv1.Distribution) { d.Config.DefaultCacheBehavior.OriginRequestPolicy = "AllViewer" },
+			[]string{"config.default_cache_behavior.origin_request_policy INVALID_ARGUMENT"}},
 		{"C2.70: unknown enum numbers", func(d *configv1.Distribution) {
 			b := d.Config.DefaultCacheBehavior
 			b.ViewerProtocolPolicy, b.AllowedMethods, b.CachedMethods = 77, 78, 79

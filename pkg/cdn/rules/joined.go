@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
+	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/internal/bucket"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -19,14 +21,43 @@ import (
 
 // Refs are the resources that a distribution refers to, by id, sorted, each once.
 type Refs struct {
-	CachePolicies []string // managed ones included
-	Origins       []string // of the registry
+	CachePolicies         []string // managed ones included
+	OriginRequestPolicies []string // managed ones included
+	Origins               []string // of the registry
+}
+
+// Ref is a resource that something refers to.
+type Ref struct {
+	Collection keys.Collection
+	ID         string
+}
+
+// Name is the name of the resource.
+func (r Ref) Name() string { return r.Collection.Name(r.ID) }
+
+// Held are those of r that have a record, so that it takes a key to hold them: all but
+// the managed ones.
+func (r Refs) Held() []Ref {
+	var out []Ref
+	for _, kind := range []struct {
+		of  keys.Collection
+		ids []string
+	}{
+		{keys.CachePolicies, r.CachePolicies}, {keys.OriginRequestPolicies, r.OriginRequestPolicies}, {keys.Origins, r.Origins},
+	} {
+		for _, id := range kind.ids {
+			if !managed.Has(kind.of, id) {
+				out = append(out, Ref{kind.of, id})
+			}
+		}
+	}
+	return out
 }
 
 // DistributionRefs returns what d refers to. Names that are not well-formed are
 // left out; CheckDistribution reports them.
 func DistributionRefs(d *configv1.Distribution) Refs {
-	policies, origins := map[string]bool{}, map[string]bool{}
+	policies, requests, origins := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	collect := func(to map[string]bool, c keys.Collection, name string) {
 		if id, bad := ParseName("", c, name); bad == nil {
 			to[id] = true
@@ -37,8 +68,9 @@ func DistributionRefs(d *configv1.Distribution) Refs {
 	}
 	for _, b := range allBehaviors(d) {
 		collect(policies, keys.CachePolicies, b.GetCachePolicy())
+		collect(requests, keys.OriginRequestPolicies, b.GetOriginRequestPolicy())
 	}
-	return Refs{slices.Sorted(maps.Keys(policies)), slices.Sorted(maps.Keys(origins))}
+	return Refs{slices.Sorted(maps.Keys(policies)), slices.Sorted(maps.Keys(requests)), slices.Sorted(maps.Keys(origins))}
 }
 
 // placed is a behavior and its field path.
@@ -60,6 +92,19 @@ func allBehaviors(d *configv1.Distribution) []placed {
 }
 
 func behaviorField(i int) string { return fmt.Sprintf("config.cache_behaviors[%d]", i) }
+
+// PolicyField is the first field of d that names a policy.
+func PolicyField(d *configv1.Distribution, policy Ref) string {
+	for _, b := range allBehaviors(d) {
+		switch policy.Name() {
+		case b.GetCachePolicy():
+			return b.field + ".cache_policy"
+		case b.GetOriginRequestPolicy():
+			return b.field + ".origin_request_policy"
+		}
+	}
+	return "config"
+}
 
 // CheckJoined returns what is wrong with d together with what it refers to: rules
 // that need the content of a cache policy or a registered origin. The maps are by
@@ -143,4 +188,58 @@ func endpointHost(e *originv1.OriginEndpoint) string {
 		return host
 	}
 	return s.GetBucket() + "." + host
+}
+
+// UnsupportedPolicies returns one violation for each behavior that names a policy by
+// which edges cannot serve in this release. That is for managed ones: custom ones of
+// that kind are refused before they exist. The maps are by id, as in Refs.
+func UnsupportedPolicies(d *configv1.Distribution, policies map[string]*configv1.CachePolicy, requests map[string]*configv1.OriginRequestPolicy) []Violation {
+	var f findings
+	look := func(field, name string, p interface {
+		proto.Message
+		GetDisplayName() string
+	}) {
+		if vs := Unsupported(p); len(vs) > 0 {
+			f.add(field, ReasonUnsupported, "names %s (%s), of which %s %s", name, p.GetDisplayName(), vs[0].Field, vs[0].Description)
+		}
+	}
+	for _, b := range allBehaviors(d) {
+		id, _ := ParseName("", keys.CachePolicies, b.GetCachePolicy())
+		look(b.field+".cache_policy", b.GetCachePolicy(), policies[id])
+		id, _ = ParseName("", keys.OriginRequestPolicies, b.GetOriginRequestPolicy())
+		look(b.field+".origin_request_policy", b.GetOriginRequestPolicy(), requests[id])
+	}
+	return f.found
+}
+
+// PolicyWarnings is Warnings about policies that do not go together well. The maps are
+// by id, as in Refs.
+func PolicyWarnings(d *configv1.Distribution, policies map[string]*configv1.CachePolicy, requests map[string]*configv1.OriginRequestPolicy) []string {
+	var out []string
+	for _, b := range allBehaviors(d) {
+		id, _ := ParseName("", keys.CachePolicies, b.GetCachePolicy())
+		key := policies[id]
+		id, _ = ParseName("", keys.OriginRequestPolicies, b.GetOriginRequestPolicy())
+		sent := requests[id]
+		for _, kind := range []struct {
+			what     string
+			key, not *configv1.ItemSelection
+		}{
+			{"cookies", key.GetCookies(), sent.GetCookies()},
+			{"parts of the query string", key.GetQueryStrings(), sent.GetQueryStrings()},
+		} {
+			if keyedUnsent(kind.key, kind.not) { // D11.24
+				out = append(out, fmt.Sprintf("%s.origin_request_policy holds back %s that are in the cache key: objects differ by what the origin never sees", b.field, kind.what))
+			}
+		}
+	}
+	return out
+}
+
+// keyedUnsent says whether a name is in the key by one list of exceptions and held back
+// by another.
+func keyedUnsent(key, not *configv1.ItemSelection) bool {
+	const except = configv1.ItemSelection_MODE_ALL_EXCEPT
+	return key.GetMode() == except && not.GetMode() == except &&
+		slices.ContainsFunc(not.GetNames(), func(n string) bool { return !slices.Contains(key.GetNames(), n) })
 }

@@ -34,6 +34,7 @@ func Unsupported(m proto.Message) []Violation {
 	var f findings
 	refused := unbuilt()
 	walk(m.ProtoReflect(), "", func(path string, fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		f.uncomputed(path, fd, v)
 		values, found := refused[fd.FullName()]
 		if !found || len(values) > 0 && !contains(values, fd, v) {
 			return true

@@ -106,6 +106,32 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
+// Headers that only edges can make, and cannot make yet (D10.2), are refused where they
+// would be keyed or sent.
+func TestUncomputedHeaders(t *testing.T) {
+	names := []string{"Accept", "CloudFront-Viewer-Country", "CloudFront-Forwarded-Proto", "cloudfront-is-mobile-viewer"}
+	sent := func(mode configv1.OriginRequestHeaders_Mode) proto.Message {
+		return &configv1.CreateOriginRequestPolicyRequest{OriginRequestPolicy: &configv1.OriginRequestPolicy{Headers: &configv1.OriginRequestHeaders{Mode: mode, Names: names}}}
+	}
+	for _, tt := range []struct {
+		rule string
+		m    proto.Message
+		want string
+	}{
+		{"D10.2: keyed", &configv1.CachePolicy{Headers: &configv1.HeaderSelection{Names: names}}, "headers.names[1] headers.names[3]"},
+		{"D10.2: sent", sent(configv1.OriginRequestHeaders_MODE_LISTED), "origin_request_policy.headers.names[1] origin_request_policy.headers.names[3]"},
+		{"D11.22: held back", sent(configv1.OriginRequestHeaders_MODE_ALL_EXCEPT), ""},
+	} {
+		var got []string
+		for _, v := range Unsupported(tt.m) {
+			got = append(got, v.Field)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, want %q", tt.rule, got, tt.want)
+		}
+	}
+}
+
 func TestUnknownEnums(t *testing.T) {
 	d := &configv1.Distribution{Config: &configv1.DistributionConfig{CacheBehaviors: []*configv1.CacheBehavior{{ViewerProtocolPolicy: 77}}}}
 	got := UnknownEnums(d)

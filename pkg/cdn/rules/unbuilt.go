@@ -3,8 +3,11 @@
 package rules
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/computed"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -48,7 +51,6 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.config.v1.Origin.shield",
 		"seafront.config.v1.CacheBehavior.compress",
 		"seafront.config.v1.CacheBehavior.legacy",
-		"seafront.config.v1.CacheBehavior.origin_request_policy",
 		"seafront.config.v1.CacheBehavior.response_headers_policy",
 		"seafront.config.v1.CacheBehavior.trusted_key_groups",
 		"seafront.config.v1.CacheBehavior.function_associations",
@@ -62,3 +64,27 @@ func unbuiltFields() []protoreflect.FullName {
 		"seafront.origin.v1.Origin.shield",
 	}
 }
+
+// uncomputed finds the headers that a policy names, that edges alone can make, and that
+// they cannot make yet (D10.2). To keep one back is possible all the same.
+func (f *findings) uncomputed(path string, fd protoreflect.FieldDescriptor, v protoreflect.Value) {
+	if fd.Message() == nil || fd.IsList() || fd.IsMap() {
+		return
+	}
+	var names []string
+	switch m := v.Message().Interface().(type) {
+	case *configv1.HeaderSelection:
+		names = m.GetNames()
+	case *configv1.OriginRequestHeaders:
+		if m.GetMode() != configv1.OriginRequestHeaders_MODE_ALL_EXCEPT {
+			names = m.GetNames()
+		}
+	}
+	for i, name := range names {
+		if isUncomputed(name) {
+			f.add(fmt.Sprintf("%s.names[%d]", path, i), ReasonUnsupported, "is %.100q, which edges do not compute in this release", name)
+		}
+	}
+}
+
+func isUncomputed(name string) bool { return computed.Is(name) && !computed.Built(name) }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
@@ -85,7 +87,8 @@ type item struct {
 	kind   keys.Kind
 	id     string
 	record storev1.Record
-	// compiled is *Distribution, *CachePolicy, *Origin or, for the epoch, string.
+	// compiled is *Distribution, *CachePolicy, *forward.Policy, *Origin or, for the
+	// epoch, string.
 	compiled any
 	err      *Error
 }
@@ -178,6 +181,12 @@ func (w *item) build(open Opener) (any, error) {
 			return nil, err
 		}
 		return compileCachePolicy(w.id, &p)
+	case keys.KindOriginRequestPolicy:
+		var p configv1.OriginRequestPolicy
+		if err := proto.Unmarshal(resource, &p); err != nil {
+			return nil, err
+		}
+		return CompileOriginRequestPolicy(&p)
 	default:
 		var o originv1.Origin
 		if err := decode(resource, &o); err != nil {
@@ -196,6 +205,8 @@ func (w *item) resource() string {
 		return keys.Distributions.Name(w.id)
 	case keys.KindCachePolicy:
 		return keys.CachePolicies.Name(w.id)
+	case keys.KindOriginRequestPolicy:
+		return keys.OriginRequestPolicies.Name(w.id)
 	case keys.KindOrigin:
 		return keys.Origins.Name(w.id)
 	}

@@ -5,6 +5,7 @@ package snapshot
 import (
 	"slices"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 )
 
@@ -14,6 +15,7 @@ type builder struct {
 	hosts         editor[string]
 	distributions editor[*Distribution]
 	policies      editor[*CachePolicy]
+	requests      editor[*forward.Policy]
 	origins       editor[*Origin]
 	seen          editor[int64]
 	rejected      editor[Rejection]
@@ -25,6 +27,7 @@ func (s *Snapshot) begin(revision int64) *builder {
 		hosts:         s.hosts.change(),
 		distributions: s.distributions.change(),
 		policies:      s.policies.change(),
+		requests:      s.requests.change(),
 		origins:       s.origins.change(),
 		seen:          s.seen.change(),
 		rejected:      s.rejected.change(),
@@ -88,6 +91,8 @@ func (b *builder) add(w *item) {
 		}
 	case *CachePolicy:
 		b.policies.set(w.id, v)
+	case *forward.Policy:
+		b.requests.set(w.id, v)
 	case *Origin:
 		b.origins.set(w.id, v)
 	case string:
@@ -101,6 +106,8 @@ func (b *builder) remove(w *item) {
 		b.distributions.del(w.id)
 	case keys.KindCachePolicy:
 		b.policies.del(w.id)
+	case keys.KindOriginRequestPolicy:
+		b.requests.del(w.id)
 	case keys.KindOrigin:
 		b.origins.del(w.id)
 	case keys.KindEpoch:
@@ -113,6 +120,7 @@ func (b *builder) done() *Snapshot {
 	s.hosts = b.hosts.done()
 	s.distributions = b.distributions.done()
 	s.policies = b.policies.done()
+	s.requests = b.requests.done()
 	s.origins = b.origins.done()
 	s.seen = b.seen.done()
 	s.rejected = b.rejected.done()

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/pathpattern"
@@ -180,6 +181,11 @@ func (out *Behavior) compile(field func() string, b *configv1.CacheBehavior, tar
 	if out.policy, ok = strings.CutPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/"); !ok {
 		return invalid("%s.cache_policy: %q is not cachePolicies/{cache_policy}", field(), b.GetCachePolicy())
 	}
+	if name := b.GetOriginRequestPolicy(); name != "" {
+		if out.request, ok = strings.CutPrefix(name, string(keys.OriginRequestPolicies)+"/"); !ok {
+			return invalid("%s.origin_request_policy: %q is not originRequestPolicies/{origin_request_policy}", field(), name)
+		}
+	}
 	return nil
 }
 
@@ -231,17 +237,23 @@ func compileCachePolicy(id string, p *configv1.CachePolicy) (*CachePolicy, error
 	// Listed by name, Accept-Encoding is a plain header (D11.19).
 	gzip, brotli := p.GetAcceptEncodingGzip() && !explicit, p.GetAcceptEncodingBrotli() && !explicit
 	out.Key = cachekey.NewPolicy(names, cookies, query, gzip, brotli)
-	out.forwarded = forwardedHeaders(names, gzip || brotli)
 	return out, nil
 }
 
-// forwardedHeaders are the names that answers may vary by for viewers (D13.19 b).
-func forwardedHeaders(names []string, encoding bool) []string {
-	out := append([]string(nil), names...)
-	if encoding {
-		out = append(out, "Accept-Encoding")
+// CompileOriginRequestPolicy makes the form that edges serve from. Errors are of type
+// *Error.
+func CompileOriginRequestPolicy(p *configv1.OriginRequestPolicy) (*forward.Policy, error) {
+	if err := acceptable(p); err != nil {
+		return nil, err
 	}
-	return out
+	mode := map[configv1.OriginRequestHeaders_Mode]forward.Mode{
+		configv1.OriginRequestHeaders_MODE_LISTED:                    forward.Listed,
+		configv1.OriginRequestHeaders_MODE_ALL_VIEWER:                forward.AllViewer,
+		configv1.OriginRequestHeaders_MODE_ALL_VIEWER_AND_LISTED_CDN: forward.AllViewerAndMore,
+		configv1.OriginRequestHeaders_MODE_ALL_EXCEPT:                forward.AllExcept,
+	}[p.GetHeaders().GetMode()]
+	out := forward.NewPolicy(mode, p.GetHeaders().GetNames(), selection(p.GetCookies()), selection(p.GetQueryStrings()))
+	return &out, nil
 }
 
 func orDefault(d *durationpb.Duration, def time.Duration) time.Duration {

@@ -59,7 +59,8 @@ type Behavior struct {
 	// Origin is where misses go.
 	Origin Target
 
-	policy string // id of the cache policy
+	policy  string // id of the cache policy
+	request string // id of the origin request policy; empty for none
 }
 
 // Target is an origin as a distribution uses it.
@@ -97,8 +98,6 @@ type CachePolicy struct {
 	CookiesForwarded bool
 	// Headers are the names in the key, as configured.
 	Headers []string
-
-	forwarded []string // names that answers may vary by
 }
 
 // Semantics is which rules of caching apply (design 3.16).

@@ -19,7 +19,9 @@ func visible() map[keys.Collection]proto.Message {
 	return map[keys.Collection]proto.Message{
 		keys.Distributions: distribution("n", "origin.test", optimized, "www.neighbour.test"),
 		keys.CachePolicies: &configv1.CachePolicy{},
-		keys.Origins:       &originv1.Origin{Endpoint: endpoint("origin.test")},
+
+		keys.OriginRequestPolicies: &configv1.OriginRequestPolicy{},
+		keys.Origins:               &originv1.Origin{Endpoint: endpoint("origin.test")},
 	}
 }
 

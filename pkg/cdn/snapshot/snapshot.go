@@ -13,9 +13,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
 	"github.com/seafront-cdn/seafront/pkg/cdn/hostname"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 )
 
 // Snapshot is one version of the configuration. It is immutable and safe for
@@ -29,6 +31,7 @@ type Snapshot struct {
 	hosts         table[string] // host or "*.suffix" → distribution id
 	distributions table[*Distribution]
 	policies      table[*CachePolicy]
+	requests      table[*forward.Policy]
 	origins       table[*Origin]
 
 	// By key: the revision that each record was last seen at, for resources whose
@@ -55,14 +58,27 @@ type Rejection struct {
 func Empty() *Snapshot {
 	policies := table[*CachePolicy]{}.change()
 	for _, p := range managed.CachePolicies() {
-		id := strings.TrimPrefix(p.GetName(), string(keys.CachePolicies)+"/")
-		compiled, err := CompileCachePolicy(id, p)
-		if err != nil {
-			panic("managed policy " + id + ": " + err.Error()) // covered by a test of this package
+		if len(rules.Unsupported(p)) > 0 {
+			continue // no distribution can refer to it yet
 		}
-		policies.set(id, compiled)
+		compiled, err := CompileCachePolicy(p.GetUid(), p)
+		if err != nil {
+			panic("managed policy " + p.GetUid() + ": " + err.Error()) // covered by a test of this package
+		}
+		policies.set(p.GetUid(), compiled)
 	}
-	return &Snapshot{policies: policies.done()}
+	requests := table[*forward.Policy]{}.change()
+	for _, p := range managed.OriginRequestPolicies() {
+		if len(rules.Unsupported(p)) > 0 {
+			continue // likewise
+		}
+		compiled, err := CompileOriginRequestPolicy(p)
+		if err != nil {
+			panic("managed policy " + p.GetUid() + ": " + err.Error()) // likewise
+		}
+		requests.set(p.GetUid(), compiled)
+	}
+	return &Snapshot{policies: policies.done(), requests: requests.done()}
 }
 
 // Match returns the distribution that answers for a host: an exact name first, then
@@ -119,6 +135,15 @@ func (s *Snapshot) CachePolicy(b *Behavior) (*CachePolicy, bool) {
 	return s.policies.get(b.policy)
 }
 
+// OriginRequestPolicy returns the origin request policy of a behavior, nil when it names
+// none, or false when its record is missing or was never usable.
+func (s *Snapshot) OriginRequestPolicy(b *Behavior) (*forward.Policy, bool) {
+	if b.request == "" {
+		return nil, true
+	}
+	return s.requests.get(b.request)
+}
+
 // Origin returns the server of a target, with what the distribution sets in place
 // of the registered values, or false when the registered record is missing or was
 // never usable.
@@ -142,6 +167,8 @@ func (s *Snapshot) Counts() map[keys.Collection]int {
 		keys.Distributions: s.distributions.size,
 		keys.CachePolicies: s.policies.size,
 		keys.Origins:       s.origins.size,
+
+		keys.OriginRequestPolicies: s.requests.size,
 	}
 }
 

@@ -20,7 +20,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -31,8 +30,6 @@ import (
 
 // Index is the state of the deployment. It is safe for concurrent use.
 type Index struct {
-	managed map[string]bool // ids of policies that have no record
-
 	mu            sync.RWMutex // guards all below
 	revision      int64        // everything up to here is in
 	epoch         string
@@ -60,7 +57,7 @@ type version struct {
 // distribution is what the deployment of one depends on.
 type distribution struct {
 	version
-	deps    []string // names of custom cache policies and registered origins
+	deps    []string // names of all that it refers to and that has a record
 	staging bool
 }
 
@@ -73,10 +70,7 @@ type Beat struct {
 
 // New makes an index that knows nothing yet.
 func New() *Index {
-	x := &Index{managed: map[string]bool{}, moved: make(chan struct{})}
-	for _, p := range managed.CachePolicies() {
-		x.managed[p.GetUid()] = true
-	}
+	x := &Index{moved: make(chan struct{})}
 	x.forget()
 	return x
 }
@@ -145,6 +139,8 @@ func (x *Index) apply(ev mirror.Event, live bool, now time.Time) {
 		x.putDistribution(id, ev, live)
 	case keys.KindCachePolicy:
 		x.putResource(keys.CachePolicies.Name(id), ev, live)
+	case keys.KindOriginRequestPolicy:
+		x.putResource(keys.OriginRequestPolicies.Name(id), ev, live)
 	case keys.KindOrigin:
 		x.putResource(keys.Origins.Name(id), ev, live)
 	case keys.KindEdge:
@@ -197,7 +193,7 @@ func (x *Index) putDistribution(id string, ev mirror.Event, live bool) {
 	d := distribution{version: version{revision: ev.ModRevision}}
 	var m configv1.Distribution
 	if decode(ev.Value, &m) {
-		d.deps, d.staging = x.dependencies(&m), m.GetStaging()
+		d.deps, d.staging = dependencies(&m), m.GetStaging()
 		if live {
 			d.accepted = nanoseconds(m.GetUpdateTime())
 		}
@@ -217,16 +213,10 @@ func (x *Index) Staging() int {
 }
 
 // dependencies are the names of all that d refers to and that has a record.
-func (x *Index) dependencies(d *configv1.Distribution) []string {
-	refs := rules.DistributionRefs(d)
+func dependencies(d *configv1.Distribution) []string {
 	var out []string
-	for _, id := range refs.CachePolicies {
-		if !x.managed[id] {
-			out = append(out, keys.CachePolicies.Name(id))
-		}
-	}
-	for _, id := range refs.Origins {
-		out = append(out, keys.Origins.Name(id))
+	for _, ref := range rules.DistributionRefs(d).Held() {
+		out = append(out, ref.Name())
 	}
 	return out
 }
@@ -244,16 +234,21 @@ func (x *Index) putResource(name string, ev mirror.Event, live bool) {
 }
 
 func accepted(name string, value []byte) int64 {
-	if strings.HasPrefix(name, string(keys.Origins)) {
-		var o originv1.Origin
-		if decode(value, &o) {
-			return nanoseconds(o.GetUpdateTime())
-		}
-		return 0
+	collection, _, _ := strings.Cut(name, "/")
+	var m interface {
+		proto.Message
+		GetUpdateTime() *timestamppb.Timestamp
 	}
-	var p configv1.CachePolicy
-	if decode(value, &p) {
-		return nanoseconds(p.GetUpdateTime())
+	switch keys.Collection(collection) {
+	case keys.Origins:
+		m = &originv1.Origin{}
+	case keys.OriginRequestPolicies:
+		m = &configv1.OriginRequestPolicy{}
+	default:
+		m = &configv1.CachePolicy{}
+	}
+	if decode(value, m) {
+		return nanoseconds(m.GetUpdateTime())
 	}
 	return 0
 }

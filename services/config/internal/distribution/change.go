@@ -166,7 +166,7 @@ func (s *Server) change(ctx context.Context, c call, ch change) (out *outcome, a
 	if err != nil {
 		return nil, false, err
 	}
-	return &outcome{&stored{id: ch.id, version: version, d: d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
+	return &outcome{&stored{id: ch.id, version: version, d: d}, nil, advice(c.prefix, d, deps), c.dry}, false, nil
 }
 
 func (ch change) why(c *etcd.Conflict) error {

@@ -121,7 +121,7 @@ func (s *Server) create(ctx context.Context, c call, d *configv1.Distribution, s
 	if c.dry { // what only a write gives
 		d.Name, d.Uid, d.DomainName, d.CreateTime, d.UpdateTime = "", "", "", nil, nil
 	}
-	return &outcome{&stored{id: id, version: version, d: d}, nil, advice(c.prefix, d, deps.origins), c.dry}, false, nil
+	return &outcome{&stored{id: id, version: version, d: d}, nil, advice(c.prefix, d, deps), c.dry}, false, nil
 }
 
 // required is the error for a message that has to be there.

@@ -19,14 +19,16 @@ import (
 
 // Reasons of this service's errors beside those of package rules.
 const (
-	reasonNoSuchDistribution = "NO_SUCH_DISTRIBUTION"        // C2.188
-	reasonNoSuchCachePolicy  = "NO_SUCH_CACHE_POLICY"        // C2.192
-	reasonEntityNotFound     = "ENTITY_NOT_FOUND"            // C2.204
-	reasonDistributionExists = "DISTRIBUTION_ALREADY_EXISTS" // C2.207
-	reasonAliasExists        = "CNAME_ALREADY_EXISTS"        // C2.208
-	reasonNotDisabled        = "DISTRIBUTION_NOT_DISABLED"   // C2.223
-	reasonInUse              = "RESOURCE_IN_USE"             // C1.52
-	reasonTooMany            = "TOO_MANY_DISTRIBUTIONS"      // C2.298
+	reasonNoSuchDistribution = "NO_SUCH_DISTRIBUTION" // C2.188
+	reasonNoSuchCachePolicy  = "NO_SUCH_CACHE_POLICY" // C2.192
+
+	reasonNoSuchRequestPolicy = "NO_SUCH_ORIGIN_REQUEST_POLICY" // C2.193
+	reasonEntityNotFound      = "ENTITY_NOT_FOUND"              // C2.204
+	reasonDistributionExists  = "DISTRIBUTION_ALREADY_EXISTS"   // C2.207
+	reasonAliasExists         = "CNAME_ALREADY_EXISTS"          // C2.208
+	reasonNotDisabled         = "DISTRIBUTION_NOT_DISABLED"     // C2.223
+	reasonInUse               = "RESOURCE_IN_USE"               // C1.52
+	reasonTooMany             = "TOO_MANY_DISTRIBUTIONS"        // C2.298
 )
 
 // fieldPrefix leads from a request to the fields of its distribution.

@@ -10,9 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
-	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
 
 // ExportDistribution returns a distribution in the company of what it refers to
@@ -26,12 +24,8 @@ func (s *Server) ExportDistribution(ctx context.Context, req *configv1.ExportDis
 	if err != nil {
 		return nil, err
 	}
-	deps := dependencies{policies: map[string]*configv1.CachePolicy{}, origins: map[string]*originv1.Origin{}}
-	refs := rules.DistributionRefs(st.d)
-	if err := s.readPolicies(ctx, refs.CachePolicies, &deps); err != nil {
-		return nil, err
-	}
-	if err := s.resolveOrigins(ctx, refs.Origins, &deps); err != nil {
+	deps, err := s.readReferences(ctx, st.d)
+	if err != nil {
 		return nil, err
 	}
 	d := s.show(ctx, st, 0)
@@ -42,6 +36,11 @@ func (s *Server) ExportDistribution(ctx context.Context, req *configv1.ExportDis
 		p := proto.CloneOf(deps.policies[id])
 		p.Name = keys.CachePolicies.Name(id)
 		out.CachePolicies = append(out.CachePolicies, p)
+	}
+	for _, id := range slices.Sorted(maps.Keys(deps.requests)) {
+		p := proto.CloneOf(deps.requests[id])
+		p.Name = keys.OriginRequestPolicies.Name(id)
+		out.OriginRequestPolicies = append(out.OriginRequestPolicies, p)
 	}
 	for _, id := range slices.Sorted(maps.Keys(deps.origins)) {
 		out.Origins = append(out.Origins, deps.origins[id])

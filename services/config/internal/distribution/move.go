@@ -147,7 +147,7 @@ func (s *Server) moveFrom(ctx context.Context, c call, target *stored, from hold
 	w.claim(keys.Host(req.GetAlias()), false)
 	w.pins(deps.pins)
 	w.record(rec, d, s.versions)
-	out = &outcome{warnings: advice(c.prefix, d, deps.origins), dry: c.dry}
+	out = &outcome{warnings: advice(c.prefix, d, deps), dry: c.dry}
 	if from.st != nil {
 		rest := proto.CloneOf(from.st.d)
 		rest.Config.Aliases = slices.DeleteFunc(rest.Config.Aliases, func(a string) bool { return a == req.GetAlias() })

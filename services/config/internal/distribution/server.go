@@ -50,8 +50,9 @@ type Config struct {
 	// for staging (C4.4, C4.5); creators at the same moment may pass them by their number
 	// (C8.63).
 	Most, MostStaging int64
-	// MostPerPolicy is how many distributions may refer to one custom cache policy (C4.30).
-	MostPerPolicy int64
+	// MostPerPolicy is how many distributions may refer to one custom policy, by its
+	// kind (C4.30).
+	MostPerPolicy map[keys.Collection]int64
 	// Versions is how many versions of each distribution are kept, the present one
 	// included; at least 1.
 	Versions int64
@@ -68,7 +69,7 @@ type Server struct {
 	inProgress        func(id string) int
 	limits            rules.Limits
 	most, mostStaging int64
-	mostPerPolicy     int64
+	mostPerPolicy     map[keys.Collection]int64
 	versions          int64
 	count             *records.Counter
 }
@@ -164,9 +165,9 @@ func clearOutput(d *configv1.Distribution) {
 
 // advice is what is legal in d and probably not meant, with field paths from the
 // request.
-func advice(prefix string, d *configv1.Distribution, origins map[string]*originv1.Origin) []string {
+func advice(prefix string, d *configv1.Distribution, deps dependencies) []string {
 	var out []string
-	for _, w := range rules.Warnings(d, origins) {
+	for _, w := range append(rules.Warnings(d, deps.origins), rules.PolicyWarnings(d, deps.policies, deps.requests)...) {
 		out = append(out, prefix+w)
 	}
 	return out

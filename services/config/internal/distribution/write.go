@@ -12,7 +12,6 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/apierr"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
-	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/records"
@@ -89,10 +88,10 @@ func (w *write) pins(pins []pin) {
 }
 
 // release removes the references of before that are not among after.
-func (w *write) release(before, after []target) {
+func (w *write) release(before, after []rules.Ref) {
 	for _, t := range before {
 		if !slices.Contains(after, t) {
-			w.tx.Delete(w.ref(t.collection, t.id))
+			w.tx.Delete(w.ref(t.Collection, t.ID))
 		}
 	}
 }
@@ -101,26 +100,8 @@ func (w *write) ref(c keys.Collection, id string) string {
 	return keys.Ref(c, id, keys.Distributions, w.id)
 }
 
-// target is something that a distribution holds by a reference key.
-type target struct {
-	collection keys.Collection
-	id         string
-}
-
-// targets are all that d refers to and that can be deleted; managed policies cannot.
-func targets(d *configv1.Distribution) []target {
-	refs := rules.DistributionRefs(d)
-	var out []target
-	for _, id := range refs.CachePolicies {
-		if _, ok := managed.CachePolicy(id); !ok {
-			out = append(out, target{keys.CachePolicies, id})
-		}
-	}
-	for _, id := range refs.Origins {
-		out = append(out, target{keys.Origins, id})
-	}
-	return out
-}
+// targets are all that d holds by a reference key.
+func targets(d *configv1.Distribution) []rules.Ref { return rules.DistributionRefs(d).Held() }
 
 // recordOf is the envelope of a distribution.
 type recordOf = *storev1.Record

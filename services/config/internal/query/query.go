@@ -196,11 +196,7 @@ func (q Query) Referrers() string {
 }
 
 func (t target) managed() bool {
-	if t.collection != keys.CachePolicies {
-		return false
-	}
-	_, ok := managed.CachePolicy(t.id)
-	return ok
+	return managed.Has(t.collection, t.id)
 }
 
 // CheckTargets demands that what a filter names exists: an unknown resource is an

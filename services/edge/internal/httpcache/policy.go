@@ -2,7 +2,11 @@
 
 package httpcache
 
-import "time"
+import (
+	"time"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
+)
 
 // MaxLifetime is the longest freshness lifetime and the greatest age that are
 // told apart: 100 years (D13.7).
@@ -41,6 +45,9 @@ type Policy struct {
 	// KeyedHeaders names the headers that the behavior keys or forwards, in any
 	// case. They may stay in Vary (D13.19).
 	KeyedHeaders []string
+	// Forwarded is the origin request policy of the behavior; nil: there is none. What it
+	// sends may stay in Vary, too.
+	Forwarded *forward.Policy
 	// S3 says that the answer comes from an S3 origin (D17.2, D18.3).
 	S3 bool
 }

@@ -130,9 +130,9 @@ func varyKept(name string, p Policy) bool {
 	case "accept-encoding", "cookie":
 		return true
 	case "user-agent":
-		return containsName(p.KeyedHeaders, name) || slices.ContainsFunc(p.KeyedHeaders, deviceHeader)
+		return containsName(p.KeyedHeaders, name) || p.Forwarded.Forwards(name) || slices.ContainsFunc(p.KeyedHeaders, deviceHeader)
 	default:
-		return containsName(p.KeyedHeaders, name)
+		return containsName(p.KeyedHeaders, name) || p.Forwarded.Forwards(name)
 	}
 }
 

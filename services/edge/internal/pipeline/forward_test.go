@@ -185,3 +185,37 @@ func TestEndToEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestOriginRequestPolicy: what a policy sends beside the key reaches the origin, and
+// requests that differ by it alone share an object (D11.4, D11.22).
+func TestOriginRequestPolicy(t *testing.T) {
+	const allViewer = "originRequestPolicies/216adef6-5c7f-47e4-b989-5492eafa07d3"
+	policy := policyOf(0, time.Hour, time.Hour)
+	policy.QueryStrings = items(configv1.ItemSelection_MODE_LISTED, "a")
+	site := siteOf(80)
+	site.Config.DefaultCacheBehavior.OriginRequestPolicy = allViewer
+	e := newEdge(t, options{policy: policy, site: site})
+	e.origin.says(text(200, "all", "Set-Cookie", "s=1", "Vary", "Accept, X-Any", "Cache-Control", "max-age=60"))
+	r := ask("/p?b=2&a=1", "User-Agent", "Browser/1", "X-Any", "1", "X-Any", "2", "Cookie", "b=2; a=1", "CloudFront-Viewer-Country", "XX",
+		"Authorization", "Basic x", "X-Forwarded-For", "192.0.2.4", "If-None-Match", `"1"`)
+	got := e.do(r)
+	asked := e.origin.requests()[0]
+	if asked.Target != "/p?b=2&a=1" || asked.Host != r.Host {
+		t.Errorf("D11.23, D15.2: target %s, host %q", asked.Target, asked.Host)
+	}
+	for name, want := range map[string]string{
+		"User-Agent": "Browser/1", "Cookie": "a=1; b=2", "Authorization": "Basic x", "X-Forwarded-For": "192.0.2.4,192.0.2.7",
+		"CloudFront-Viewer-Country": "", "If-None-Match": "",
+	} {
+		if v := asked.Header.Get(name); v != want {
+			t.Errorf("D15.2: %s %q, want %q", name, v, want)
+		}
+	}
+	if v := asked.Header.Values("X-Any"); len(v) != 2 {
+		t.Errorf("RFC 9110 §5.3: %q", v)
+	}
+	if got.header.Get("Vary") != "Accept, X-Any" || got.header.Get("Set-Cookie") != "s=1" {
+		t.Errorf("D13.19, D17.6: %v", got.header)
+	}
+	e.want("D11.4: not in the key", e.get("/p?b=3&a=1", "X-Any", "3"), 200, "Hit", "all", 0)
+}

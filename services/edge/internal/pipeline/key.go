@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/computed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
@@ -50,11 +51,17 @@ func selecting(viewer header.Fields, f *cachekey.Forward) header.Fields {
 // (D11).
 func (p *Pipeline) key(_ context.Context, x *visit) bool {
 	policy := x.policy
+	more, ok := x.config.OriginRequestPolicy(x.behavior)
+	if !ok {
+		return x.refuse(503, "The origin request policy of this distribution is not available.")
+	}
+	x.more = more
 	x.rules = httpcache.Policy{
 		Min: policy.Min, Default: policy.Def, Max: policy.Max,
 		ErrorTTL:         x.distribution.ErrorTTL,
-		CookiesForwarded: policy.CookiesForwarded,
+		CookiesForwarded: policy.CookiesForwarded || more.Cookies(),
 		KeyedHeaders:     policy.Headers,
+		Forwarded:        more,
 	}
 	if policy.Semantics == snapshot.HTTPSemantics {
 		x.rules.Semantics, x.rules.Heuristic, x.rules.Targeted = httpcache.HTTP, policy.Heuristic, true
@@ -66,7 +73,13 @@ func (p *Pipeline) key(_ context.Context, x *visit) bool {
 		Path:         x.path,
 		Query:        x.query,
 		Header:       p.keyFields(x),
+		Viewer:       x.viewer(),
 	})
 	x.name = cachekey.View(x.keyRoom)
 	return false
+}
+
+// viewer is what the edge knows of whoever asks (D10).
+func (x *visit) viewer() computed.Viewer {
+	return computed.Viewer{Address: x.req.Viewer, Scheme: x.req.Scheme, Major: x.req.Major, Minor: x.req.Minor}
 }

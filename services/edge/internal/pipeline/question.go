@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/cdnloop"
@@ -43,46 +44,47 @@ type question struct {
 	traced bool // the request that began the fill is sampled
 }
 
-// question builds the origin request of D15.1–D15.4 and D15.8, by the column of
-// cache policies: what is keyed goes to the origin, and nothing else of the viewer's.
+// question builds the origin request of D15.1–D15.4 and D15.8: what is keyed goes to the
+// origin, and what package forward finds beside it.
 func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
+	sent := p.forward(x, o)
 	target := o.PathPrefix + x.behavior.Origin.Path + x.path
-	if x.forward.HasQuery {
-		target += "?" + x.forward.Query
+	if sent.Query != "" {
+		target += "?" + sent.Query
 	}
 	q := &question{
-		request: origin.Request{Origin: o, ViewerScheme: x.req.Scheme, Method: x.req.Method, Target: target},
+		request: origin.Request{Origin: o, ViewerScheme: x.req.Scheme, Method: x.req.Method, Target: target, Host: sent.Host},
 		name:    x.name, class: x.forward.Encoding, rules: x.rules,
 		wants: x.wants, selecting: selecting(x.header, &x.forward), vary: x.vary,
 		began: invalidation.Moment{Era: x.era, Revision: x.config.Revision}, tags: x.distribution.CacheTagHeader,
 		object: x.object, apart: x.apart, traced: x.span != nil,
 	}
-	h := make(header.Fields, 0, len(x.forward.Header)+12)
-	h.Add("User-Agent", p.Brand.UserAgent) // D15.2; the viewer's if it is keyed
-	for _, f := range x.forward.Header {
-		switch {
-		case header.Equal(f.Name, "Host"):
-			if !o.S3 { // D15.2: a bucket's name is its own
-				q.request.Host = f.Value
-			}
-		case !p.neverKeyed(f.Name):
-			h.Set(f.Name, f.Value)
-		}
+	q.request.Header = sent.Header
+	if !q.request.Header.Has("User-Agent") { // D15.2
+		q.request.Header.Add("User-Agent", p.Brand.UserAgent)
 	}
-	if x.forward.HasAcceptEncoding {
-		h.Set("Accept-Encoding", x.forward.AcceptEncoding)
-	}
-	if x.forward.HasCookie {
-		h.Set("Cookie", x.forward.Cookie)
-	}
-	p.addHops(&h, x)
-	q.request.Header = h
+	p.addHops(&q.request.Header, x)
 	q.request.Viewer = x.req.Viewer.Addr()
 	if x.rules.Semantics == httpcache.HTTP {
 		q.request.Once = true // what an origin has seen, it has seen
 		q.request.Interim = x.interims().pass
 	}
 	return q
+}
+
+// forward finds what of the viewer's request goes to an origin. The viewer's own
+// conditions and the part that it asks for do only where the answer is this viewer's
+// alone (D14.3, D19.13); by the rules of CloudFront, conditions for reading do not where
+// cookies are sent as well (D14.4).
+func (p *Pipeline) forward(x *visit, o *snapshot.Origin) forward.Sent {
+	alone := x.outcome == Bypass
+	reading := x.req.Method == "GET" || x.req.Method == "HEAD"
+	return forward.Build(&x.policy.Key, x.forward, x.more, &forward.Request{
+		Method: x.req.Method, Host: x.req.Host, Query: x.query, Header: x.header, HasBody: x.req.HasBody,
+		Stored:     x.behavior.Methods.Caches(x.req.Method),
+		Conditions: alone && (!reading || !x.rules.CookiesForwarded || x.rules.Semantics == httpcache.HTTP), Range: alone,
+		Upgrade: x.webSocket(), Bucket: o.S3, HidesEncoding: x.config.HidesEncoding(&x.behavior.Origin), Viewer: x.viewer(),
+	})
 }
 
 // addHops adds what tells an origin who asked, through whom (D15.3, D15.4, D22.4).
@@ -99,36 +101,6 @@ func (p *Pipeline) addHops(h *header.Fields, x *visit) {
 	h.Set("Via", via)
 	h.Set(p.Brand.RequestID, x.id)
 	h.Set(cdnloop.Field, cdnloop.Append(x.header, p.Brand.ViaDomain))
-}
-
-// neverKeyed lists what no policy can send on: what the edge writes itself, what
-// D15.2 removes in every column, and what would make the origin answer this viewer
-// alone with a part or a 304, which no other viewer may get.
-func (p *Pipeline) neverKeyed(name string) bool {
-	switch strings.ToLower(name) {
-	case "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range",
-		"x-real-ip", "x-forwarded-proto", "x-forwarded-for", "via", "cookie", "traceparent", "tracestate":
-		return true
-	}
-	const internal = "X-Edge-"
-	return header.Equal(name, p.Brand.RequestID) ||
-		len(name) > len(internal) && header.Equal(name[:len(internal)], internal)
-}
-
-// viewerConditions are the conditional fields that D15.2 sends on.
-var viewerConditions = [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
-
-// addConditions sends the viewer's own conditions on and says whether there are any
-// (D14.3). That is done only where the answer is this viewer's alone.
-func addConditions(h *header.Fields, viewer header.Fields) bool {
-	sent := false
-	for _, name := range viewerConditions {
-		if value, ok := viewer.Joined(name, ","); ok {
-			h.Add(name, value)
-			sent = true
-		}
-	}
-	return sent
 }
 
 // fillKey names the fill that the question is asked by: that of the variant, where it is

@@ -12,7 +12,6 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
@@ -96,38 +95,14 @@ func (p *Pipeline) watch(ctx context.Context, x *visit, cancel func()) (unwatch 
 	}
 }
 
-// passOn completes a question that is this viewer's alone: with the body and what
-// describes it, the viewer's conditions and ranges, and what an upgrade needs.
+// passOn completes a question that is this viewer's alone, with its body and what it
+// would like to go on with.
 func (p *Pipeline) passOn(x *visit, q *question) {
-	r, h := &q.request, &q.request.Header
-	if !x.rules.CookiesForwarded {
-		addConditions(h, x.header)
-	}
-	addListed(h, x.header, "Range", "If-Range") // D19.13
 	if x.req.HasBody {
-		r.Body, r.Length = x.req.Body, x.req.Length
-		addListed(h, x.header, "Content-Type", "Content-Encoding", "Content-MD5", "Content-Language") // D15.2
-	}
-	if m := x.req.Method; m != "GET" && m != "HEAD" && (m != "OPTIONS" || !x.behavior.Methods.Caches(m)) {
-		addListed(h, x.header, "Authorization") // D15.2
+		q.request.Body, q.request.Length = x.req.Body, x.req.Length
 	}
 	if x.webSocket() {
-		r.Upgrade = x.req.Upgrade
-		for _, f := range x.header {
-			const prefix = "Sec-WebSocket-" // D24.2
-			if len(f.Name) > len(prefix) && header.Equal(f.Name[:len(prefix)], prefix) && !h.Has(f.Name) {
-				addListed(h, x.header, f.Name)
-			}
-		}
-	}
-}
-
-// addListed adds the viewer's fields of these names unless they are there.
-func addListed(h *header.Fields, viewer header.Fields, names ...string) {
-	for _, name := range names {
-		if value, ok := viewer.Joined(name, ","); ok && !h.Has(name) {
-			h.Add(name, value)
-		}
+		q.request.Upgrade = x.req.Upgrade
 	}
 }
 

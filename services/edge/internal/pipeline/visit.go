@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
@@ -115,6 +116,7 @@ type visit struct {
 	query        string // raw, without the question mark
 
 	policy  *snapshot.CachePolicy
+	more    *forward.Policy // of the behavior, beside the cache policy; nil for none
 	rules   httpcache.Policy
 	wants   httpcache.Request // what the request says of caching
 	name    cachekey.Key      // of the object

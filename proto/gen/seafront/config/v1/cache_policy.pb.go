@@ -294,7 +294,9 @@ type CachePolicy struct {
 	// is set to another limit (TOO_MANY_HEADERS_IN_CACHE_POLICY). Not possible are
 	// those of a single connection, those that edges make themselves, and
 	// Accept-Encoding together with accept_encoding_gzip or accept_encoding_brotli;
-	// Host is not with an S3 origin. All names of a policy together: at most 1024
+	// Host is not with an S3 origin. Of the names that begin with CloudFront-, which
+	// edges compute, CloudFront-Forwarded-Proto and CloudFront-Viewer-Http-Version are
+	// offered; others fail with UNSUPPORTED_OPERATION. All names of a policy together: at most 1024
 	// characters.
 	Headers *HeaderSelection `protobuf:"bytes,14,opt,name=headers,proto3" json:"headers,omitempty"`
 	// Cookies in the key and sent to the origin. At most 10 names unless the server is
@@ -309,8 +311,8 @@ type CachePolicy struct {
 	Labels map[string]string `protobuf:"bytes,18,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether an answer that has Last-Modified and no lifetime of its own is fresh for a
 	// tenth of the time since it was modified, at most max_ttl, where its status allows
-	// that (RFC 9111 section 4.2.2); it comes before default_ttl. Only with
-	// CACHE_SEMANTICS_HTTP. Default false.
+	// that (RFC 9111 section 4.2.2). Only with CACHE_SEMANTICS_HTTP, and without effect
+	// where default_ttl is above 0 s. Default false.
 	HeuristicFreshness bool `protobuf:"varint,19,opt,name=heuristic_freshness,json=heuristicFreshness,proto3" json:"heuristic_freshness,omitempty"`
 	// Whether answers tell in Cache-Status (RFC 9211) how the edge came by them. Default
 	// false: an edge adds no such field.

@@ -1526,9 +1526,12 @@ type CacheBehavior struct {
 	//	*CacheBehavior_CachePolicy
 	//	*CacheBehavior_Legacy
 	Caching isCacheBehavior_Caching `protobuf_oneof:"caching"`
-	// What is sent to the origin besides the cache key. Format:
-	// originRequestPolicies/{policy}. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION.
+	// What is sent to the origin besides what is in the cache key. Format:
+	// originRequestPolicies/{origin_request_policy}. Unknown: FAILED_PRECONDITION
+	// (NO_SUCH_ORIGIN_REQUEST_POLICY). A policy with headers that edges do not compute
+	// yet: UNIMPLEMENTED (UNSUPPORTED_OPERATION). Default: nothing more than the key,
+	// with a body what describes it, and by methods other than GET, HEAD and stored
+	// OPTIONS the viewer's Authorization.
 	OriginRequestPolicy string `protobuf:"bytes,9,opt,name=origin_request_policy,json=originRequestPolicy,proto3" json:"origin_request_policy,omitempty"`
 	// What is added to answers. Format: responseHeadersPolicies/{policy}. Not
 	// offered yet: setting it fails with UNSUPPORTED_OPERATION.

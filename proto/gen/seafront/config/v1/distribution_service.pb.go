@@ -1618,9 +1618,11 @@ type ExportDistributionResponse struct {
 	// The cache policies that its behaviors refer to, by name.
 	CachePolicies []*CachePolicy `protobuf:"bytes,2,rep,name=cache_policies,json=cachePolicies,proto3" json:"cache_policies,omitempty"`
 	// The registered origins that it refers to, by name.
-	Origins       []*v1.Origin `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Origins []*v1.Origin `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
+	// The origin request policies that its behaviors refer to, by name.
+	OriginRequestPolicies []*OriginRequestPolicy `protobuf:"bytes,4,rep,name=origin_request_policies,json=originRequestPolicies,proto3" json:"origin_request_policies,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *ExportDistributionResponse) Reset() {
@@ -1670,6 +1672,13 @@ func (x *ExportDistributionResponse) GetCachePolicies() []*CachePolicy {
 func (x *ExportDistributionResponse) GetOrigins() []*v1.Origin {
 	if x != nil {
 		return x.Origins
+	}
+	return nil
+}
+
+func (x *ExportDistributionResponse) GetOriginRequestPolicies() []*OriginRequestPolicy {
+	if x != nil {
+		return x.OriginRequestPolicies
 	}
 	return nil
 }
@@ -1913,7 +1922,7 @@ var File_seafront_config_v1_distribution_service_proto protoreflect.FileDescript
 
 const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\n" +
-	"-seafront/config/v1/distribution_service.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a#seafront/common/v1/deployment.proto\x1a%seafront/config/v1/cache_policy.proto\x1a%seafront/config/v1/distribution.proto\x1a\x1fseafront/origin/v1/origin.proto\",\n" +
+	"-seafront/config/v1/distribution_service.proto\x12\x12seafront.config.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a#seafront/common/v1/deployment.proto\x1a%seafront/config/v1/cache_policy.proto\x1a%seafront/config/v1/distribution.proto\x1a.seafront/config/v1/origin_request_policy.proto\x1a\x1fseafront/origin/v1/origin.proto\",\n" +
 	"\x16GetDistributionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"_\n" +
 	"\x17GetDistributionResponse\x12D\n" +
@@ -2022,11 +2031,12 @@ const file_seafront_config_v1_distribution_service_proto_rawDesc = "" +
 	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"/\n" +
 	"\x19ExportDistributionRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xe0\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xc1\x02\n" +
 	"\x1aExportDistributionResponse\x12D\n" +
 	"\fdistribution\x18\x01 \x01(\v2 .seafront.config.v1.DistributionR\fdistribution\x12F\n" +
 	"\x0ecache_policies\x18\x02 \x03(\v2\x1f.seafront.config.v1.CachePolicyR\rcachePolicies\x124\n" +
-	"\aorigins\x18\x03 \x03(\v2\x1a.seafront.origin.v1.OriginR\aorigins\"~\n" +
+	"\aorigins\x18\x03 \x03(\v2\x1a.seafront.origin.v1.OriginR\aorigins\x12_\n" +
+	"\x17origin_request_policies\x18\x04 \x03(\v2'.seafront.config.v1.OriginRequestPolicyR\x15originRequestPolicies\"~\n" +
 	"\x17WaitDistributionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x123\n" +
@@ -2110,9 +2120,10 @@ var file_seafront_config_v1_distribution_service_proto_goTypes = []any{
 	(*DistributionVersion)(nil),                // 33: seafront.config.v1.DistributionVersion
 	(*CachePolicy)(nil),                        // 34: seafront.config.v1.CachePolicy
 	(*v1.Origin)(nil),                          // 35: seafront.origin.v1.Origin
-	(*durationpb.Duration)(nil),                // 36: google.protobuf.Duration
-	(*v11.Deployment)(nil),                     // 37: seafront.common.v1.Deployment
-	(*v11.EdgeProgress)(nil),                   // 38: seafront.common.v1.EdgeProgress
+	(*OriginRequestPolicy)(nil),                // 36: seafront.config.v1.OriginRequestPolicy
+	(*durationpb.Duration)(nil),                // 37: google.protobuf.Duration
+	(*v11.Deployment)(nil),                     // 38: seafront.common.v1.Deployment
+	(*v11.EdgeProgress)(nil),                   // 39: seafront.common.v1.EdgeProgress
 }
 var file_seafront_config_v1_distribution_service_proto_depIdxs = []int32{
 	30, // 0: seafront.config.v1.GetDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
@@ -2133,45 +2144,46 @@ var file_seafront_config_v1_distribution_service_proto_depIdxs = []int32{
 	30, // 15: seafront.config.v1.ExportDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
 	34, // 16: seafront.config.v1.ExportDistributionResponse.cache_policies:type_name -> seafront.config.v1.CachePolicy
 	35, // 17: seafront.config.v1.ExportDistributionResponse.origins:type_name -> seafront.origin.v1.Origin
-	36, // 18: seafront.config.v1.WaitDistributionRequest.timeout:type_name -> google.protobuf.Duration
-	30, // 19: seafront.config.v1.WaitDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
-	37, // 20: seafront.config.v1.WatchDeploymentResponse.deployment:type_name -> seafront.common.v1.Deployment
-	38, // 21: seafront.config.v1.WatchDeploymentResponse.edges:type_name -> seafront.common.v1.EdgeProgress
-	0,  // 22: seafront.config.v1.DistributionService.GetDistribution:input_type -> seafront.config.v1.GetDistributionRequest
-	2,  // 23: seafront.config.v1.DistributionService.ListDistributions:input_type -> seafront.config.v1.ListDistributionsRequest
-	4,  // 24: seafront.config.v1.DistributionService.CreateDistribution:input_type -> seafront.config.v1.CreateDistributionRequest
-	6,  // 25: seafront.config.v1.DistributionService.UpdateDistribution:input_type -> seafront.config.v1.UpdateDistributionRequest
-	8,  // 26: seafront.config.v1.DistributionService.DeleteDistribution:input_type -> seafront.config.v1.DeleteDistributionRequest
-	10, // 27: seafront.config.v1.DistributionService.CopyDistribution:input_type -> seafront.config.v1.CopyDistributionRequest
-	12, // 28: seafront.config.v1.DistributionService.PromoteStagingDistribution:input_type -> seafront.config.v1.PromoteStagingDistributionRequest
-	14, // 29: seafront.config.v1.DistributionService.MoveAlias:input_type -> seafront.config.v1.MoveAliasRequest
-	16, // 30: seafront.config.v1.DistributionService.ListConflictingAliases:input_type -> seafront.config.v1.ListConflictingAliasesRequest
-	18, // 31: seafront.config.v1.DistributionService.ListDistributionVersions:input_type -> seafront.config.v1.ListDistributionVersionsRequest
-	20, // 32: seafront.config.v1.DistributionService.GetDistributionVersion:input_type -> seafront.config.v1.GetDistributionVersionRequest
-	22, // 33: seafront.config.v1.DistributionService.RestoreDistributionVersion:input_type -> seafront.config.v1.RestoreDistributionVersionRequest
-	24, // 34: seafront.config.v1.DistributionService.ExportDistribution:input_type -> seafront.config.v1.ExportDistributionRequest
-	26, // 35: seafront.config.v1.DistributionService.WaitDistribution:input_type -> seafront.config.v1.WaitDistributionRequest
-	28, // 36: seafront.config.v1.DistributionService.WatchDeployment:input_type -> seafront.config.v1.WatchDeploymentRequest
-	1,  // 37: seafront.config.v1.DistributionService.GetDistribution:output_type -> seafront.config.v1.GetDistributionResponse
-	3,  // 38: seafront.config.v1.DistributionService.ListDistributions:output_type -> seafront.config.v1.ListDistributionsResponse
-	5,  // 39: seafront.config.v1.DistributionService.CreateDistribution:output_type -> seafront.config.v1.CreateDistributionResponse
-	7,  // 40: seafront.config.v1.DistributionService.UpdateDistribution:output_type -> seafront.config.v1.UpdateDistributionResponse
-	9,  // 41: seafront.config.v1.DistributionService.DeleteDistribution:output_type -> seafront.config.v1.DeleteDistributionResponse
-	11, // 42: seafront.config.v1.DistributionService.CopyDistribution:output_type -> seafront.config.v1.CopyDistributionResponse
-	13, // 43: seafront.config.v1.DistributionService.PromoteStagingDistribution:output_type -> seafront.config.v1.PromoteStagingDistributionResponse
-	15, // 44: seafront.config.v1.DistributionService.MoveAlias:output_type -> seafront.config.v1.MoveAliasResponse
-	17, // 45: seafront.config.v1.DistributionService.ListConflictingAliases:output_type -> seafront.config.v1.ListConflictingAliasesResponse
-	19, // 46: seafront.config.v1.DistributionService.ListDistributionVersions:output_type -> seafront.config.v1.ListDistributionVersionsResponse
-	21, // 47: seafront.config.v1.DistributionService.GetDistributionVersion:output_type -> seafront.config.v1.GetDistributionVersionResponse
-	23, // 48: seafront.config.v1.DistributionService.RestoreDistributionVersion:output_type -> seafront.config.v1.RestoreDistributionVersionResponse
-	25, // 49: seafront.config.v1.DistributionService.ExportDistribution:output_type -> seafront.config.v1.ExportDistributionResponse
-	27, // 50: seafront.config.v1.DistributionService.WaitDistribution:output_type -> seafront.config.v1.WaitDistributionResponse
-	29, // 51: seafront.config.v1.DistributionService.WatchDeployment:output_type -> seafront.config.v1.WatchDeploymentResponse
-	37, // [37:52] is the sub-list for method output_type
-	22, // [22:37] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	36, // 18: seafront.config.v1.ExportDistributionResponse.origin_request_policies:type_name -> seafront.config.v1.OriginRequestPolicy
+	37, // 19: seafront.config.v1.WaitDistributionRequest.timeout:type_name -> google.protobuf.Duration
+	30, // 20: seafront.config.v1.WaitDistributionResponse.distribution:type_name -> seafront.config.v1.Distribution
+	38, // 21: seafront.config.v1.WatchDeploymentResponse.deployment:type_name -> seafront.common.v1.Deployment
+	39, // 22: seafront.config.v1.WatchDeploymentResponse.edges:type_name -> seafront.common.v1.EdgeProgress
+	0,  // 23: seafront.config.v1.DistributionService.GetDistribution:input_type -> seafront.config.v1.GetDistributionRequest
+	2,  // 24: seafront.config.v1.DistributionService.ListDistributions:input_type -> seafront.config.v1.ListDistributionsRequest
+	4,  // 25: seafront.config.v1.DistributionService.CreateDistribution:input_type -> seafront.config.v1.CreateDistributionRequest
+	6,  // 26: seafront.config.v1.DistributionService.UpdateDistribution:input_type -> seafront.config.v1.UpdateDistributionRequest
+	8,  // 27: seafront.config.v1.DistributionService.DeleteDistribution:input_type -> seafront.config.v1.DeleteDistributionRequest
+	10, // 28: seafront.config.v1.DistributionService.CopyDistribution:input_type -> seafront.config.v1.CopyDistributionRequest
+	12, // 29: seafront.config.v1.DistributionService.PromoteStagingDistribution:input_type -> seafront.config.v1.PromoteStagingDistributionRequest
+	14, // 30: seafront.config.v1.DistributionService.MoveAlias:input_type -> seafront.config.v1.MoveAliasRequest
+	16, // 31: seafront.config.v1.DistributionService.ListConflictingAliases:input_type -> seafront.config.v1.ListConflictingAliasesRequest
+	18, // 32: seafront.config.v1.DistributionService.ListDistributionVersions:input_type -> seafront.config.v1.ListDistributionVersionsRequest
+	20, // 33: seafront.config.v1.DistributionService.GetDistributionVersion:input_type -> seafront.config.v1.GetDistributionVersionRequest
+	22, // 34: seafront.config.v1.DistributionService.RestoreDistributionVersion:input_type -> seafront.config.v1.RestoreDistributionVersionRequest
+	24, // 35: seafront.config.v1.DistributionService.ExportDistribution:input_type -> seafront.config.v1.ExportDistributionRequest
+	26, // 36: seafront.config.v1.DistributionService.WaitDistribution:input_type -> seafront.config.v1.WaitDistributionRequest
+	28, // 37: seafront.config.v1.DistributionService.WatchDeployment:input_type -> seafront.config.v1.WatchDeploymentRequest
+	1,  // 38: seafront.config.v1.DistributionService.GetDistribution:output_type -> seafront.config.v1.GetDistributionResponse
+	3,  // 39: seafront.config.v1.DistributionService.ListDistributions:output_type -> seafront.config.v1.ListDistributionsResponse
+	5,  // 40: seafront.config.v1.DistributionService.CreateDistribution:output_type -> seafront.config.v1.CreateDistributionResponse
+	7,  // 41: seafront.config.v1.DistributionService.UpdateDistribution:output_type -> seafront.config.v1.UpdateDistributionResponse
+	9,  // 42: seafront.config.v1.DistributionService.DeleteDistribution:output_type -> seafront.config.v1.DeleteDistributionResponse
+	11, // 43: seafront.config.v1.DistributionService.CopyDistribution:output_type -> seafront.config.v1.CopyDistributionResponse
+	13, // 44: seafront.config.v1.DistributionService.PromoteStagingDistribution:output_type -> seafront.config.v1.PromoteStagingDistributionResponse
+	15, // 45: seafront.config.v1.DistributionService.MoveAlias:output_type -> seafront.config.v1.MoveAliasResponse
+	17, // 46: seafront.config.v1.DistributionService.ListConflictingAliases:output_type -> seafront.config.v1.ListConflictingAliasesResponse
+	19, // 47: seafront.config.v1.DistributionService.ListDistributionVersions:output_type -> seafront.config.v1.ListDistributionVersionsResponse
+	21, // 48: seafront.config.v1.DistributionService.GetDistributionVersion:output_type -> seafront.config.v1.GetDistributionVersionResponse
+	23, // 49: seafront.config.v1.DistributionService.RestoreDistributionVersion:output_type -> seafront.config.v1.RestoreDistributionVersionResponse
+	25, // 50: seafront.config.v1.DistributionService.ExportDistribution:output_type -> seafront.config.v1.ExportDistributionResponse
+	27, // 51: seafront.config.v1.DistributionService.WaitDistribution:output_type -> seafront.config.v1.WaitDistributionResponse
+	29, // 52: seafront.config.v1.DistributionService.WatchDeployment:output_type -> seafront.config.v1.WatchDeploymentResponse
+	38, // [38:53] is the sub-list for method output_type
+	23, // [23:38] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_seafront_config_v1_distribution_service_proto_init() }
@@ -2181,6 +2193,7 @@ func file_seafront_config_v1_distribution_service_proto_init() {
 	}
 	file_seafront_config_v1_cache_policy_proto_init()
 	file_seafront_config_v1_distribution_proto_init()
+	file_seafront_config_v1_origin_request_policy_proto_init()
 	file_seafront_config_v1_distribution_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

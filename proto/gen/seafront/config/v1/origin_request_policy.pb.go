@@ -174,8 +174,11 @@ type OriginRequestPolicy struct {
 	// Request headers that go to the origin. At most 10 unless the server is set to
 	// another limit (TOO_MANY_HEADERS_IN_ORIGIN_REQUEST_POLICY). Authorization,
 	// Accept-Encoding and the headers of a single connection are not possible; the
-	// cache policy decides about the first two. All names of a policy together: at
-	// most 1024 characters.
+	// cache policy decides about the first two. Of the names that begin with
+	// CloudFront-, which edges compute, CloudFront-Viewer-Address,
+	// CloudFront-Viewer-Http-Version and CloudFront-Forwarded-Proto are offered; others
+	// fail with UNSUPPORTED_OPERATION. All names of a policy together: at most 1024
+	// characters.
 	Headers *OriginRequestHeaders `protobuf:"bytes,10,opt,name=headers,proto3" json:"headers,omitempty"`
 	// Cookies that go to the origin. At most 10 names unless the server is set to
 	// another limit (TOO_MANY_COOKIES_IN_ORIGIN_REQUEST_POLICY).
