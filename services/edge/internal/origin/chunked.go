@@ -18,7 +18,17 @@ type chunkedReader struct {
 	left  int64 // of the present chunk
 	begun bool  // a chunk was read, so its CRLF comes first
 	done  bool
+	// waste is how many bytes of framing there were beyond what the data excuses.
+	waste int64
 }
+
+const (
+	// maxWaste bounds framing without data: extensions, leading zeros, tiny chunks. A
+	// body of them would keep the edge reading while nothing comes of it.
+	maxWaste = 64 << 10
+	// fairFraming is what a chunk may have around it at no charge.
+	fairFraming = 16
+)
 
 // Read returns bytes of one chunk. It is not called again after a failure, which
 // the owner remembers.
@@ -61,10 +71,15 @@ func (r *chunkedReader) next() error {
 	if r.left, err = parseChunkSize(line); err != nil {
 		return err
 	}
-	if r.left > 0 {
-		return nil
+	if r.left == 0 {
+		return r.trailers()
 	}
-	return r.trailers()
+	// What is well within the size of the data counts for nothing, nor does a sender of
+	// small chunks without more.
+	if r.waste = max(0, r.waste+int64(len(line))-fairFraming-r.left); r.waste > maxWaste {
+		return fault(Invalid, "more framing than data in a chunked body")
+	}
+	return nil
 }
 
 // trailers reads the fields after the last chunk up to the empty line.

@@ -23,6 +23,8 @@ func TestChunked(t *testing.T) {
 		{"digits of both cases", "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789"},
 		{"leading zeros", "0000000000000000003\r\nabc\r\n000\r\n\r\n", "abc"},
 		{"extensions", "3;a=b\r\nabc\r\n0 ; c=\"d\"\r\n\r\n", "abc"},
+		{"tiny chunks are slow, but data", strings.Repeat("1\r\na\r\n", 100000) + "0\r\n\r\n", strings.Repeat("a", 100000)},
+		{"long extensions of long chunks", strings.Repeat("3e8;"+strings.Repeat("a", 900)+"\r\n"+strings.Repeat("b", 1000)+"\r\n", 200) + "0\r\n\r\n", strings.Repeat("b", 200000)},
 		{"trailers are dropped", "0\r\nA: b\r\nC: d\r\n\r\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,6 +58,8 @@ func TestChunkedRefused(t *testing.T) {
 		{"bare LF after the size", "3\nabc\r\n", Invalid},
 		{"bare LF after the data", "3\r\nabc\n0\r\n\r\n", Invalid},
 		{"data longer than the size", "3\r\nabcd\r\n0\r\n\r\n", Invalid},
+		{"framing without data", strings.Repeat("1;"+strings.Repeat("a", 1000)+"\r\nb\r\n", 100), Invalid},
+		{"zeros without data", strings.Repeat(strings.Repeat("0", 1000)+"1\r\nb\r\n", 100), Invalid},
 		{"endless line", "3;" + strings.Repeat("a", 5000), Invalid},
 		{"bad trailer", "0\r\nA\r\n\r\n", Invalid},
 		{"folded trailer", "0\r\nA: b\r\n c\r\n\r\n", Invalid},

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +21,7 @@ import (
 
 // misbehave answers requests in all the ways in which an origin may, good and bad.
 // A good body repeats the target that was asked for.
-func misbehave(random *rand.Rand) func(*peer) {
+func misbehave(t *testing.T, random *rand.Rand) func(*peer) {
 	var mu sync.Mutex
 	dice := func(n int) int {
 		mu.Lock()
@@ -35,11 +38,10 @@ func misbehave(random *rand.Rand) func(*peer) {
 			return
 		}
 		for {
-			head := p.request()
-			if head == "" {
+			target, ok := p.takes(t, dice(4))
+			if !ok {
 				return
 			}
-			target := strings.Fields(head)[1]
 			body := strings.Repeat(target, 1+dice(200))
 			length := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
 			switch dice(16) {
@@ -74,11 +76,35 @@ func misbehave(random *rand.Rand) func(*peer) {
 			case 10:
 				p.hang()
 				return
+			case 11:
+				p.reply("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
+				_, _ = io.Copy(p, p.in)
+				return
+			case 12:
+				p.reply(strings.Repeat("HTTP/1.1 103 \r\n\r\n", 40))
 			default:
 				p.reply("HTTP/1.1 103 Early Hints\r\n\r\n" + length + body)
 			}
 		}
 	}
+}
+
+// takes reads a request and some quarters of its body, and returns the target. A
+// body is the target again and again: anything else is a mixture of requests.
+func (p *peer) takes(t *testing.T, quarters int) (target string, ok bool) {
+	req, err := http.ReadRequest(p.in)
+	if err != nil {
+		return "", false
+	}
+	limit := int64(math.MaxInt64)
+	if quarters < 3 {
+		limit = int64(quarters) * 20000
+	}
+	b, err := io.ReadAll(io.LimitReader(req.Body, limit))
+	if rest := strings.ReplaceAll(string(b), req.RequestURI, ""); err == nil && quarters == 3 && rest != "" {
+		t.Errorf("%s came with a body of %.60q", req.RequestURI, rest)
+	}
+	return req.RequestURI, err == nil
 }
 
 // TestStress: whatever origins do and whenever callers leave, each answer is that to
@@ -87,7 +113,7 @@ func TestStress(t *testing.T) {
 	const workers, each = 8, 60
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	port := listen(t, plain, misbehave(rand.New(rand.NewPCG(seed, 1))))
+	port := listen(t, plain, misbehave(t, rand.New(rand.NewPCG(seed, 1))))
 	c := NewClient(Config{MaxConcurrent: 3, MaxQueue: 3, QueueTimeout: 50 * time.Millisecond, MaxIdle: 2})
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -101,6 +127,17 @@ func TestStress(t *testing.T) {
 				}
 				r := get(o)
 				r.Target = fmt.Sprintf("/%d-%d", w, n)
+				r.Viewer = netip.AddrFrom4([4]byte{192, 0, 2, byte(w % 3)})
+				switch random.IntN(5) {
+				case 0:
+					r.Method, r.Length = "POST", -1
+					r.Body = io.NopCloser(strings.NewReader(strings.Repeat(r.Target, random.IntN(20000))))
+				case 1:
+					body := strings.Repeat(r.Target, 1+random.IntN(20000))
+					r.Method, r.Body, r.Length = "PUT", strings.NewReader(body), int64(len(body))
+				case 2:
+					r.Upgrade = "websocket"
+				}
 				if err := stressOne(t.Context(), random, c, r); err != nil {
 					t.Error(err)
 				}
@@ -108,7 +145,7 @@ func TestStress(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s := c.Stats(); s.Active != 0 || s.Queued != 0 || s.Idle > 2 {
+	if s := c.Stats(); s.Active != 0 || s.Queued != 0 || s.Tunnels != 0 || s.Idle > 2 {
 		t.Errorf("left over: %+v", s)
 	}
 	c.Close()
@@ -133,6 +170,9 @@ func stressOne(ctx context.Context, random *rand.Rand, c *Client, r *Request) er
 		return nil
 	}
 	defer func() { _ = res.Body.Close() }()
+	if res.Tunnel != nil {
+		return stressTunnel(res.Tunnel, r.Target)
+	}
 	if random.IntN(5) == 0 {
 		return nil // not read
 	}
@@ -143,6 +183,19 @@ func stressOne(ctx context.Context, random *rand.Rand, c *Client, r *Request) er
 	}
 	if rest := strings.ReplaceAll(text, r.Target, ""); err == nil && rest != "" {
 		return fmt.Errorf("%s got the answer %.60q", r.Target, text)
+	}
+	return nil
+}
+
+// stressTunnel sends something and gets it back, or the tunnel is over.
+func stressTunnel(tunnel Tunnel, text string) error {
+	defer func() { _ = tunnel.Close() }()
+	if _, err := io.WriteString(tunnel, text); err != nil {
+		return nil
+	}
+	b := make([]byte, len(text))
+	if _, err := io.ReadFull(tunnel, b); err == nil && string(b) != text {
+		return fmt.Errorf("%s: the tunnel brought %.60q", text, b)
 	}
 	return nil
 }

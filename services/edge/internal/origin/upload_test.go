@@ -18,6 +18,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 )
 
@@ -462,4 +463,44 @@ func (r *inParts) Read(p []byte) (int, error) {
 		r.parts = r.parts[1:]
 	}
 	return n, nil
+}
+
+// TestClosedEarly: an origin that closes without an answer while the body comes has
+// not answered, and nothing is sent again.
+func TestClosedEarly(t *testing.T) {
+	var conns atomic.Int32
+	o := serve(t, func(p *peer) {
+		conns.Add(1)
+		p.request()
+		_, _ = io.ReadFull(p.in, make([]byte, 100))
+	})
+	c := newTestClient(t, Config{})
+	endless := readerFunc(func(p []byte) (int, error) { return len(p), nil })
+	_, err := c.Fetch(t.Context(), sending(o, "POST", endless, -1))
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Kind != Write && e.Kind != Lost || e.Status() != 502 || conns.Load() != 1 {
+		t.Errorf("D16.11: %v, %d connections", err, conns.Load())
+	}
+}
+
+// TestInterimComesFirst: interim answers are told before Fetch returns, also while the
+// body is on its way.
+func TestInterimComesFirst(t *testing.T) {
+	o := serve(t, func(p *peer) {
+		p.request()
+		p.reply("HTTP/1.1 102 Processing\r\n\r\n")
+		_, _ = io.ReadFull(p.in, make([]byte, 5))
+		p.reply(hello)
+	})
+	pr, pw := io.Pipe()
+	r := sending(o, "POST", pr, 5)
+	var got []int
+	r.Interim = func(status int, _ header.Fields) {
+		got = append(got, status)
+		go func() { _, _ = io.WriteString(pw, "hello") }()
+	}
+	res, body := mustFetch(t, newTestClient(t, Config{}), r)
+	if res.Status != 200 || body != "hello" || len(got) != 1 || got[0] != 102 {
+		t.Errorf("%d %q after %v", res.Status, body, got)
+	}
 }
