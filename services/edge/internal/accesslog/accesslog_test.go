@@ -102,7 +102,7 @@ func TestFlush(t *testing.T) {
 			if n, _ := to.state(); n != 0 {
 				t.Errorf("%d bytes before", n)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if _, writes := to.state(); writes != 1 || strings.Count(to.text(), "\n") != 2 {
 				t.Errorf("%d writes: %s", writes, to.text())
