@@ -26,7 +26,7 @@ up: $(BIN)/grpcurl programs ## run a whole CDN in one process, with a sample sit
 	@echo "== starting (Ctrl-C ends it)"; exec $(PROGRAMS)/seafront up $(UP)
 
 .PHONY: test
-test: curl $(BIN)/versitygw $(BIN)/grpcurl programs ## every test but the compose cluster
+test: curl $(BIN)/versitygw $(BIN)/grpcurl programs load ## every test but the compose cluster
 	@echo "== unit tests, race detector on (1 of 2)"; go test -race -timeout 10m ./... ./proto/...
 	@echo "== end-to-end tests with the real programs (2 of 2)"; go test -count 1 -timeout 10m ./test/...
 	@echo "== all tests passed"
@@ -66,6 +66,12 @@ bench-edge: programs load ## the edge beside nginx, Varnish and HAProxy (ROWS=hi
 		[[ -z $$missing ]] || { echo "== installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 	@echo "== the edge beside others (10 to 20 minutes)"; cd test && go test -c -o ../$(PROGRAMS)/bench.test ./bench
 	@cd test/bench && SEAFRONT_BENCH=edge taskset --cpu-list 1 ../../$(PROGRAMS)/bench.test -test.count 1 -test.timeout 60m -test.v -test.run '^TestEdge$$'
+
+.PHONY: conformance
+conformance: curl programs load $(BIN)/h2spec ## suites of others and our own against one edge (UPDATE=1 writes test/conformance/results)
+	@missing=; for p in varnishtest:varnish h2load:nghttp2-client gcc:gcc; do command -v $${p%:*} >/dev/null || missing+=" $${p#*:}"; done; \
+		[[ -z $$missing ]] || { echo "== installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
+	@echo "== conformance"; cd test && SEAFRONT_CONFORMANCE=1 go test -count 1 -timeout 15m -v -run '^TestConformance$$' ./conformance
 
 .PHONY: load
 load:

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +80,7 @@ func TestEdge(t *testing.T) {
 		b.rehearse(t)
 		return
 	}
-	if runtime.NumCPU() < clientCore {
+	if _, n := processors(); n < clientCore {
 		t.Fatalf("%d processors are needed", clientCore)
 	}
 	b.start(t)

@@ -122,18 +122,31 @@ func (b *bench) table(t testing.TB) string {
 
 // machine names the processor and the kernel.
 func machine() string {
-	model, kernel := runtime.GOARCH, runtime.GOOS
-	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(raw)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-			}
-		}
-	}
+	kernel := runtime.GOOS
+	model, cores := processors()
 	if raw, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		kernel = "Linux " + strings.TrimSpace(string(raw))
 	}
-	return fmt.Sprintf("%s with %d cores, %s", model, runtime.NumCPU(), kernel)
+	return fmt.Sprintf("%s with %d cores, %s", model, cores, kernel)
+}
+
+// processors are the machine's, not those that this process may use.
+func processors() (model string, n int) {
+	model = runtime.GOARCH
+	raw, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return model, runtime.NumCPU()
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(line, ":")
+		switch strings.TrimSpace(name) {
+		case "processor":
+			n++
+		case "model name":
+			model = strings.TrimSpace(value)
+		}
+	}
+	return model, n
 }
 
 func versions(t testing.TB) string {
