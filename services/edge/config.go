@@ -23,6 +23,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/etcd"
 	"github.com/seafront-cdn/seafront/pkg/secret"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
+	"github.com/seafront-cdn/seafront/services/edge/internal/viewer"
 )
 
 // Config is what differs between edges. Its tags are the flags of the program; the
@@ -51,9 +52,16 @@ type Config struct {
 	MaxPerAddress  int           `help:"Viewer connections from one IPv4 address or IPv6 /64." name:"max-connections-per-address" default:"10000" env:"SEAFRONT_MAX_CONNECTIONS_PER_ADDRESS"`
 	MaxHeaderBytes int           `help:"Length of request line and header in bytes, up to 61440; longer ones get 494." name:"max-header-bytes" default:"32768" env:"SEAFRONT_MAX_HEADER_BYTES"`
 	MaxURLBytes    int           `help:"Length of a URL in bytes; longer ones get 414." name:"max-url-bytes" default:"8192" env:"SEAFRONT_MAX_URL_BYTES"`
+	MaxFields      int           `help:"Header fields of a request; more get 494." name:"max-header-fields" default:"256" env:"SEAFRONT_MAX_HEADER_FIELDS"`
+	MaxBodyBytes   int64         `help:"Length of a request body in bytes; longer ones get 413." name:"max-body-bytes" default:"68719476736" env:"SEAFRONT_MAX_BODY_BYTES"`
+	MaxRequests    int           `help:"Requests on one HTTP/1 connection, which then ends. 0 is no bound." name:"max-requests-per-connection" default:"0" env:"SEAFRONT_MAX_REQUESTS_PER_CONNECTION"`
 	HeaderTimeout  time.Duration `help:"Time for a TLS handshake and for the head of a request." name:"header-timeout" default:"10s" env:"SEAFRONT_HEADER_TIMEOUT"`
+	BodyTimeout    time.Duration `help:"Time that a viewer may keep the edge waiting for its request body, at once and in all, beside what --min-body-rate earns." name:"body-timeout" default:"20s" env:"SEAFRONT_BODY_TIMEOUT"`
+	MinBodyRate    int           `help:"Bytes of a request body that earn a viewer one more second." name:"min-body-rate" default:"1000" env:"SEAFRONT_MIN_BODY_RATE"`
 	IdleTimeout    time.Duration `help:"Time that an idle viewer connection is kept." name:"idle-timeout" default:"30s" env:"SEAFRONT_IDLE_TIMEOUT"`
 	StallTimeout   time.Duration `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT"`
+	TunnelTimeout  time.Duration `help:"Time without a byte from the origin after which a connection that has switched protocols ends." name:"tunnel-timeout" default:"10m" env:"SEAFRONT_TUNNEL_TIMEOUT"`
+	LeaveGrace     time.Duration `help:"Time that a viewer which has ended its sending half is still taken to wait for an answer that has not begun." name:"leave-grace" default:"2s" env:"SEAFRONT_LEAVE_GRACE"`
 	DrainGrace     time.Duration `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE"`
 
 	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY"`
@@ -82,7 +90,7 @@ type Config struct {
 // Limits of Config.
 const (
 	leastCacheBytes = 1 << 20
-	// mostHeaderBytes is below what net/http refuses by itself.
+	// mostHeaderBytes bounds what one viewer can make the edge hold before there is a request.
 	mostHeaderBytes = 60 << 10
 )
 
@@ -119,7 +127,9 @@ func (c Config) Validate() error {
 	}{
 		{"max-fill-bytes", c.MaxFillBytes}, {"max-connections", int64(c.MaxConnections)}, {"max-connections-per-address", int64(c.MaxPerAddress)},
 		{"max-header-bytes", int64(c.MaxHeaderBytes)}, {"max-url-bytes", int64(c.MaxURLBytes)}, {"header-timeout", int64(c.HeaderTimeout)},
-		{"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)},
+		{"max-header-fields", int64(c.MaxFields)}, {"max-body-bytes", c.MaxBodyBytes}, {"max-requests-per-connection", int64(c.MaxRequests)},
+		{"body-timeout", int64(c.BodyTimeout)}, {"min-body-rate", int64(c.MinBodyRate)}, {"tunnel-timeout", int64(c.TunnelTimeout)},
+		{"leave-grace", int64(c.LeaveGrace)}, {"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)},
 		{"origin-concurrency", int64(c.OriginConcurrency)}, {"origin-queue", int64(c.OriginQueue)}, {"origin-queue-timeout", int64(c.OriginQueueTimeout)},
 		{"origin-concurrency-per-viewer", int64(c.OriginPerViewer)}, {"origin-tunnels", int64(c.OriginTunnels)},
 	} {
@@ -132,6 +142,16 @@ func (c Config) Validate() error {
 	}
 	_, err := brand.Parse(c.Brand)
 	return err
+}
+
+// viewerLimits are those of connections of viewers.
+func (c Config) viewerLimits() viewer.Limits {
+	return viewer.Limits{
+		HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout, BodyTimeout: c.BodyTimeout, StallTimeout: c.StallTimeout,
+		TunnelTimeout: c.TunnelTimeout, LeaveGrace: c.LeaveGrace, MinBodyRate: c.MinBodyRate,
+		MaxHeaderBytes: c.MaxHeaderBytes, MaxURLBytes: c.MaxURLBytes, MaxFields: c.MaxFields, MaxRequests: c.MaxRequests,
+		MaxBodyBytes: c.MaxBodyBytes,
+	}
 }
 
 func printable(s string) bool {

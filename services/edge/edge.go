@@ -108,9 +108,9 @@ func (e *Edge) wire() error {
 		return err
 	}
 	e.viewers, err = viewer.New(viewer.Config{
-		Handler: &gate{e.follower, answers, words}, Snapshots: e.follower, Draining: e.follower.Draining, Certificate: certificate,
-		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, StallTimeout: cfg.StallTimeout, Grace: cfg.DrainGrace,
-		MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Log: t.Log, Meter: t.Meter,
+		Handler: &gate{e.follower, answers, words}, Refused: answers.Refused, Snapshots: e.follower, Draining: e.follower.Draining,
+		Certificate: certificate, MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Grace: cfg.DrainGrace,
+		Limits: cfg.viewerLimits(), Log: t.Log, Meter: t.Meter,
 	})
 	e.pages = t.AdminMux(e.ready)
 	debug.Register(e.pages, debug.Config{

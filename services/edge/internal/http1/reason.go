@@ -93,3 +93,24 @@ func (r Reason) Status() int {
 	}
 	return 400
 }
+
+// Sentence is for the viewer.
+func (r Reason) Sentence() string {
+	switch r.Status() {
+	case 505:
+		return "The HTTP version of this request is not supported."
+	case 501:
+		return "The transfer coding of this request is not supported."
+	case 417:
+		return "The expectation of this request cannot be met."
+	case 414:
+		return "The URL of this request is too long."
+	case statusHeadTooLarge:
+		return "The header of this request is too large."
+	case 413:
+		return "The body of this request is too large."
+	case 408:
+		return "This request took too long to arrive."
+	}
+	return "Bad request."
+}

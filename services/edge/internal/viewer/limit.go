@@ -5,12 +5,12 @@ package viewer
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
-	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
 
@@ -19,8 +19,9 @@ const scope = "github.com/seafront-cdn/seafront/services/edge/internal/viewer"
 
 // guard counts connections and refuses those that are too many.
 type guard struct {
-	most, mostPerAddress int // 0: no bound
-	refused              metric.Int64Counter
+	most, mostPerAddress int         // 0: no bound
+	overloaded           func() bool // may be nil
+	refused, failures    metric.Int64Counter
 	gauge                metric.Registration
 
 	mu        sync.Mutex // guards the rest
@@ -28,16 +29,18 @@ type guard struct {
 	byAddress map[netip.Prefix]int
 }
 
-func newGuard(most, mostPerAddress int, provider metric.MeterProvider) (*guard, error) {
-	g := &guard{most: most, mostPerAddress: mostPerAddress, byAddress: map[netip.Prefix]int{}}
+func newGuard(most, mostPerAddress int, overloaded func() bool, provider metric.MeterProvider) (*guard, error) {
+	g := &guard{most: most, mostPerAddress: mostPerAddress, overloaded: overloaded, byAddress: map[netip.Prefix]int{}}
 	meter := provider.Meter(scope)
-	var errs [3]error
+	var errs [4]error
 	g.refused, errs[0] = meter.Int64Counter("seafront.edge.connections.refused",
-		metric.WithDescription("Viewer connections closed at once because there were too many."))
+		metric.WithDescription("Viewer connections closed at once, by reason: too many in all or from one address, or memory is short."))
+	g.failures, errs[1] = meter.Int64Counter("seafront.edge.handshakes.failed",
+		metric.WithDescription("TLS handshakes that came to nothing, by reason: time ran out, or what was said."))
 	open, err := meter.Int64ObservableGauge("seafront.edge.connections",
 		metric.WithDescription("Open viewer connections."))
-	errs[1] = err
-	g.gauge, errs[2] = meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+	errs[2] = err
+	g.gauge, errs[3] = meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		to.ObserveInt64(open, int64(g.open))
@@ -66,15 +69,32 @@ func group(addr net.Addr) netip.Prefix {
 	return p
 }
 
+// admit counts a connection, or says that there is no room for it.
 func (g *guard) admit(who netip.Prefix) bool {
+	reason := g.count(who)
+	if reason == "" {
+		return true
+	}
+	g.refused.Add(context.Background(), 1, metric.WithAttributes(attribute.String("reason", reason)))
+	return false
+}
+
+// count counts a connection and returns "", or the word for why it is refused.
+func (g *guard) count(who netip.Prefix) string {
+	if g.overloaded != nil && g.overloaded() {
+		return "memory"
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.most > 0 && g.open >= g.most || g.mostPerAddress > 0 && g.byAddress[who] >= g.mostPerAddress {
-		return false
+	switch {
+	case g.most > 0 && g.open >= g.most:
+		return "all"
+	case g.mostPerAddress > 0 && g.byAddress[who] >= g.mostPerAddress:
+		return "address"
 	}
 	g.open++
 	g.byAddress[who]++
-	return true
+	return ""
 }
 
 func (g *guard) release(who netip.Prefix) {
@@ -86,62 +106,11 @@ func (g *guard) release(who netip.Prefix) {
 	}
 }
 
-// listen puts the guard before a listener.
-func (g *guard) listen(l net.Listener) net.Listener { return &guardedListener{l, g} }
-
-type guardedListener struct {
-	net.Listener
-	guard *guard
-}
-
-// Accept returns the next connection that is not one too many.
-func (l *guardedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		who := group(c.RemoteAddr())
-		if l.guard.admit(who) {
-			return &guarded{Conn: c, release: sync.OnceFunc(func() { l.guard.release(who) })}, nil
-		}
-		l.guard.refused.Add(context.Background(), 1)
-		_ = c.Close() // refused
+// failed counts a handshake that came to nothing.
+func (g *guard) failed(err error) {
+	reason := "protocol"
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		reason = "timeout"
 	}
-}
-
-// guarded is a connection that is counted until it is closed.
-type guarded struct {
-	net.Conn
-	release func()
-}
-
-// Close closes the connection.
-func (c *guarded) Close() error {
-	c.release()
-	return c.Conn.Close()
-}
-
-// CloseWrite ends the sending half, so that what was sent is read before the end.
-func (c *guarded) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return nil
-}
-
-// reset makes Close break the connection instead of ending it.
-func (c *guarded) reset() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the viewer sees an orderly end, at worst
-	}
-}
-
-// linger waits until the viewer has read everything or sends nothing more.
-func linger(conn net.Conn) {
-	w, ok := conn.(interface{ CloseWrite() error })
-	if !ok || w.CloseWrite() != nil || conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
-		return
-	}
-	_, _ = io.CopyN(io.Discard, conn, lingerBytes) // ends with the deadline at the latest
+	g.failures.Add(context.Background(), 1, metric.WithAttributes(attribute.String("reason", reason)))
 }

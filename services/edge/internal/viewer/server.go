@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package viewer is the edge's face to viewers: listeners, TLS, and the adapter from
-// net/http to package exchange (design 3.7).
+// Package viewer is the edge's face to viewers: listeners, who may connect, TLS, and
+// which protocol serves a connection.
 //
-// It promises: the request target reaches the pipeline byte for byte; an answer that
-// is not whole is seen as such by the viewer (D17.12); each piece of a stream is on
-// its way before the next is asked for; whoever stops reading, and whoever opens too
-// many connections, is cut. It knows no rule of the CDN but the HTTP version of a
-// distribution. What net/http refuses by itself (400, 431, 501, in plain text), the
-// order of header lines and their spelling towards the pipeline are net/http's.
+// It promises: who opens too many connections, or comes while memory is short, is
+// closed at once; a handshake has a bound; a connection is counted until it is closed;
+// when the edge is to end, connections that wait are closed, answers under way are
+// finished within the time of grace, and the rest is cut. It knows nothing of requests
+// and answers: packages http1 and h2 do, on the exchange that they are given.
 package viewer
 
 import (
@@ -18,7 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -26,83 +25,90 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/h2"
+	"github.com/seafront-cdn/seafront/services/edge/internal/http1"
 )
-
-// maxHead is where net/http itself refuses a request: above the pipeline's own bound,
-// so that the pipeline answers 414 and 494 (D4.6).
-const maxHead = 64 << 10
-
-// maxStreams is how many requests one HTTP/2 connection may have under way.
-const maxStreams = 128
 
 // Defaults of Config.
 const (
 	DefaultHeaderTimeout = 10 * time.Second
-	DefaultIdleTimeout   = 30 * time.Second // D22.9
-	DefaultStallTimeout  = time.Minute
 	DefaultGrace         = 10 * time.Second
 )
 
-// Config is what a Server needs. Zero times have the default that they name.
+// Config is what a Server needs. Zero values have the default of packages http1 and h2.
 type Config struct {
 	// Handler answers each request.
-	Handler interface {
-		Serve(ctx context.Context, req *exchange.Request, to exchange.Sender)
-	}
+	Handler exchange.Handler
+	// Refused makes the answer to what never becomes a request; reason is a sentence for
+	// the viewer. Nil is a line of text.
+	Refused func(status int, reason string) exchange.Answer
 	// Snapshots tells which HTTP versions a name may use.
 	Snapshots interface{ Current() *snapshot.Snapshot }
 	// Draining, when set, says whether viewers are to go elsewhere: each connection then
 	// ends after the answer that it waits for, HTTP/2 with those that are under way.
 	Draining func() bool
+	// Overloaded, when set, says that memory is short: new connections are closed at
+	// once, and HTTP/2 takes no new requests.
+	Overloaded func() bool
 	// Certificate is shown to every viewer.
 	Certificate *Certificate
-	// HeaderTimeout bounds a TLS handshake and the head of a request, IdleTimeout the
-	// wait for the next request.
-	HeaderTimeout, IdleTimeout time.Duration
-	// StallTimeout bounds the time in which a viewer takes nothing of an answer.
-	StallTimeout time.Duration
-	// Grace bounds the time for answers under way when Run is to end.
-	Grace time.Duration
 	// MaxConnections bounds the connections in all, MaxPerAddress those from one
 	// IPv4 address or IPv6 /64. One more is closed at once. 0 is no bound.
 	MaxConnections, MaxPerAddress int
-	Log                           *slog.Logger
-	Meter                         metric.MeterProvider
+	// Grace bounds the time for answers under way when Run is to end.
+	Grace time.Duration
+	Limits
+	Log   *slog.Logger
+	Meter metric.MeterProvider
+}
+
+// Limits bound what a viewer on a connection may do. Package http1 says what each means.
+type Limits struct {
+	// HeaderTimeout also bounds a TLS handshake.
+	HeaderTimeout, IdleTimeout, BodyTimeout, StallTimeout, TunnelTimeout, LeaveGrace time.Duration
+	MinBodyRate                                                                      int
+	MaxHeaderBytes, MaxURLBytes, MaxFields, MaxRequests                              int
+	MaxBodyBytes                                                                     int64
 }
 
 // Server answers viewers.
 type Server struct {
 	cfg   Config
-	http  *http.Server
 	guard *guard
+	http1 *http1.Server
+	http2 *h2.Server
+	conns sync.WaitGroup
 }
 
 // New returns a Server. It starts nothing.
 func New(cfg Config) (*Server, error) {
 	cfg.HeaderTimeout = cmp.Or(cfg.HeaderTimeout, DefaultHeaderTimeout)
-	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, DefaultIdleTimeout)
-	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, DefaultStallTimeout)
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
-	guard, err := newGuard(cfg.MaxConnections, cfg.MaxPerAddress, cfg.Meter)
-	if err != nil {
-		return nil, err
+	s := &Server{cfg: cfg}
+	var errs [3]error
+	s.guard, errs[0] = newGuard(cfg.MaxConnections, cfg.MaxPerAddress, cfg.Overloaded, cfg.Meter)
+	s.http1, errs[1] = http1.New(http1.Config{
+		Handler: cfg.Handler, Refused: refused(cfg.Refused), Draining: cfg.Draining,
+		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, BodyTimeout: cfg.BodyTimeout, MinBodyRate: cfg.MinBodyRate,
+		StallTimeout: cfg.StallTimeout, TunnelTimeout: cfg.TunnelTimeout, LeaveGrace: cfg.LeaveGrace,
+		MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes, MaxFields: cfg.MaxFields,
+		MaxBodyBytes: cfg.MaxBodyBytes, MaxRequests: cfg.MaxRequests, Log: cfg.Log, Meter: cfg.Meter,
+	})
+	s.http2, errs[2] = h2.New(h2.Config{
+		Handler: cfg.Handler, Refused: cfg.Refused, Draining: cfg.Draining, Overloaded: cfg.Overloaded,
+		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, BodyTimeout: cfg.BodyTimeout, MinBodyRate: cfg.MinBodyRate,
+		StallTimeout: cfg.StallTimeout, MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes, MaxFields: cfg.MaxFields,
+		MaxBodyBytes: cfg.MaxBodyBytes, Log: cfg.Log, Meter: cfg.Meter,
+	})
+	return s, errors.Join(errs[:]...)
+}
+
+// refused gives http1's reasons their sentences.
+func refused(page func(status int, reason string) exchange.Answer) func(http1.Reason) exchange.Answer {
+	if page == nil {
+		return nil
 	}
-	s := &Server{cfg: cfg, guard: guard}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true) // over TLS only (D1.2)
-	s.http = &http.Server{
-		Handler:                      s,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is the pipeline's to refuse
-		TLSConfig:                    serverTLS(cfg.Certificate, cfg.Snapshots),
-		ReadHeaderTimeout:            cfg.HeaderTimeout,
-		IdleTimeout:                  cfg.IdleTimeout,
-		MaxHeaderBytes:               maxHead,
-		Protocols:                    protocols,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: cfg.StallTimeout},
-		ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), // strangers cause these lines
-	}
-	return s, nil
+	return func(why http1.Reason) exchange.Answer { return page(why.Status(), why.Sentence()) }
 }
 
 // Run answers on both listeners, which it closes, until ctx ends. Then it takes no
@@ -110,35 +116,36 @@ func New(cfg Config) (*Server, error) {
 // rest.
 func (s *Server) Run(ctx context.Context, plain, secure net.Listener) error {
 	defer s.guard.close()
+	defer s.http1.Close()
+	serving, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	g, ended := errgroup.WithContext(ctx)
-	g.Go(func() error { return served(plain, s.http.Serve(s.guard.listen(plain))) })
-	g.Go(func() error { return served(secure, s.http.ServeTLS(s.guard.listen(secure), "", "")) })
+	g.Go(func() error { return s.accept(serving, plain, s.serve) })
+	g.Go(func() error { return s.accept(serving, secure, s.shake(serverTLS(s.cfg.Certificate, s.cfg.Snapshots))) })
 	g.Go(func() error { return s.cfg.Certificate.keep(ended, s.cfg.Log) })
 	g.Go(func() error {
 		<-ended.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ended), s.cfg.Grace)
-		defer cancel()
-		if err := s.http.Shutdown(grace); err != nil {
-			s.cfg.Log.WarnContext(ctx, "answers are cut: they took longer than the time of grace")
-			return s.http.Close()
-		}
-		return nil
+		return errors.Join(plain.Close(), secure.Close())
 	})
-	return g.Wait()
+	err := g.Wait()
+	s.drain(ctx, cut)
+	s.conns.Wait()
+	if err != nil {
+		return fmt.Errorf("serve viewers: %w", err)
+	}
+	return nil
 }
 
-func served(l net.Listener, err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+// drain waits for the answers under way, and calls cut when their time is over.
+func (s *Server) drain(ctx context.Context, cut func()) {
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Grace)
+	defer cancel()
+	defer context.AfterFunc(grace, cut)()
+	var both errgroup.Group
+	both.Go(func() error { return s.http1.Shutdown(grace) })
+	both.Go(func() error { return s.http2.Shutdown(grace) })
+	if both.Wait() != nil {
+		s.cfg.Log.WarnContext(ctx, "answers are cut: they took longer than the time of grace")
 	}
-	return fmt.Errorf("serve viewers on %s: %w", l.Addr(), err)
-}
-
-// ServeHTTP adapts one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	to := &sender{w: w, control: http.NewResponseController(w), request: r, stall: s.cfg.StallTimeout, draining: s.cfg.Draining}
-	s.cfg.Handler.Serve(r.Context(), request(r), to)
-	if !to.whole {
-		to.abort()
-	}
+	cut() // what is left has not begun: handshakes
 }

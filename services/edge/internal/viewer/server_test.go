@@ -7,11 +7,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +140,147 @@ func answer(a exchange.Answer) handler {
 	return func(ctx context.Context, _ *exchange.Request, to exchange.Sender) {
 		a := a
 		_, _ = to.Send(ctx, &a)
+	}
+}
+
+// gate is a stream that gives its bytes one at a time, each when it is told to.
+type gate struct {
+	bytes chan byte
+}
+
+func (g *gate) Next(ctx context.Context) (exchange.Piece, error) {
+	select {
+	case b, ok := <-g.bytes:
+		if !ok {
+			return exchange.Piece{}, io.EOF
+		}
+		return exchange.Piece{Bytes: []byte{b}}, nil
+	case <-ctx.Done():
+		return exchange.Piece{}, ctx.Err()
+	}
+}
+
+func (g *gate) Close() {}
+
+// Both protocols see the same request.
+func TestRequests(t *testing.T) {
+	got := make(chan exchange.Request, 1)
+	s := serve(t, func(ctx context.Context, req *exchange.Request, to exchange.Sender) {
+		req.Own()
+		got <- *req
+		_, _ = to.Send(ctx, &exchange.Answer{Status: 204})
+	})
+	for _, tt := range []struct {
+		url, scheme, name string
+		major             int
+	}{
+		{"http://x.cdn.test/a%2fb?c", "http", "", 1},
+		{"https://x.cdn.test/a%2fb?c", "https", "x.cdn.test", 2},
+		{"https://127.0.0.1/a%2fb?c", "https", "", 1}, // D1.2: no name, no HTTP/2
+	} {
+		res, err := s.client(t).Get(tt.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		req := <-got
+		if req.Method != "GET" || req.Target != "/a%2fb?c" || req.Scheme != tt.scheme || req.ServerName != tt.name || req.Major != tt.major ||
+			"//"+req.Host+req.Target != strings.TrimPrefix(tt.url, tt.scheme+":") || !req.Viewer.Addr().IsLoopback() || req.Viewer.Port() == 0 {
+			t.Errorf("%s: %+v", tt.url, req)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s := serve(t, answer(exchange.Answer{Status: 204}), func(c *Config) {
+		c.Refused = func(status int, reason string) exchange.Answer {
+			return exchange.Answer{Status: status, Header: fields("X-Cache", "Error"), Body: exchange.Bytes([]byte(reason))}
+		}
+		c.MaxURLBytes = 100
+	})
+	long := "/" + strings.Repeat("a", 200)
+	for _, scheme := range []string{"http", "https"} {
+		res, err := s.client(t).Get(scheme + "://x.cdn.test" + long)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != 414 || string(body) != "The URL of this request is too long." || res.Header.Get("X-Cache") != "Error" || err != nil {
+			t.Errorf("D4.6: %s: %s %q, %v", res.Proto, res.Status, body, err)
+		}
+	}
+}
+
+func TestEachByteIsSentAtOnce(t *testing.T) {
+	for _, proto := range []string{"http", "https"} {
+		for _, size := range []int64{3, -1} {
+			t.Run(fmt.Sprint(proto, " size ", size), func(t *testing.T) {
+				g := &gate{bytes: make(chan byte)}
+				s := serve(t, answer(exchange.Answer{Status: 200, Body: exchange.Body{Stream: g, Size: size}}))
+				res, err := s.client(t).Get(proto + "://x.cdn.test/") // the head comes before any byte
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				if want := map[string]int{"http": 1, "https": 2}[proto]; res.ProtoMajor != want {
+					t.Errorf("D1.1: protocol %s", res.Proto)
+				}
+				for _, b := range []byte("abc") {
+					g.bytes <- b
+					var got [1]byte
+					if _, err := io.ReadFull(res.Body, got[:]); err != nil || got[0] != b {
+						t.Fatalf("design 3.9: got %q, %v before the next byte exists, want %q", got, err, b)
+					}
+				}
+				close(g.bytes)
+				if rest, err := io.ReadAll(res.Body); len(rest) > 0 || err != nil {
+					t.Errorf("end: %q, %v", rest, err)
+				}
+			})
+		}
+	}
+}
+
+func TestHTTPOnThePortOfHTTPS(t *testing.T) {
+	s := serve(t, answer(exchange.Answer{Status: 204}))
+	c, r := dial(t, s.https)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := r.ReadString('\n'); err != nil || line != "HTTP/1.1 400 Bad Request\r\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestSilentHandshakeIsCut(t *testing.T) {
+	s := serve(t, answer(exchange.Answer{Status: 204}), func(c *Config) { c.HeaderTimeout = 50 * time.Millisecond })
+	_, r := dial(t, s.https)
+	if got, err := io.ReadAll(r); len(got) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestOverload(t *testing.T) {
+	var overloaded atomic.Bool
+	s := serve(t, answer(exchange.Answer{Status: 204}), func(c *Config) { c.Overloaded = overloaded.Load })
+	ask := func(c net.Conn, r *bufio.Reader) error {
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			return err
+		}
+		_, err := http.ReadResponse(r, nil)
+		return err
+	}
+	before, beforeReader := dial(t, s.http)
+	if err := ask(before, beforeReader); err != nil {
+		t.Fatal(err)
+	}
+	overloaded.Store(true)
+	if c, r := dial(t, s.http); ask(c, r) == nil {
+		t.Error("a new connection is served")
+	}
+	if err := ask(before, beforeReader); err != nil {
+		t.Errorf("one that was there is cut: %v", err)
 	}
 }
 
