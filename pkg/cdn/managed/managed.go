@@ -2,7 +2,8 @@
 
 // Package managed holds the policies that every installation has: the same ids and
 // content as CloudFront's, so that existing configurations can be taken over
-// unchanged (C1.82, D27.a, D27.b, D27.c). They can be read and referred to, never
+// unchanged (C1.82, D27.a, D27.b, D27.c), and beside them a pair of our own, by which
+// an edge is a cache as RFC 9111 has it. They can be read and referred to, never
 // changed. They are as they are, and need not pass the rules for custom ones.
 package managed
 
@@ -20,6 +21,16 @@ func Has(c keys.Collection, id string) bool {
 	}
 	return false
 }
+
+// The pair of our own.
+const (
+	// StandardHTTP is the id of the cache policy: everything about freshness is the
+	// origin's and the viewer's to say, and the key is path and query.
+	StandardHTTP = "5eaf9111-0000-4000-8000-000000000001"
+	// TransparentProxy is the id of the origin request policy: the origin hears all that
+	// the viewer said, and how it came.
+	TransparentProxy = "5eaf9110-0000-4000-8000-000000000001"
+)
 
 // etag is that of a policy which so many releases have changed.
 func etag(version int) string { return "EMANAGED" + string(rune('A'+version)) + "AAAAA" }

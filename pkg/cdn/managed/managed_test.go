@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 )
 
@@ -26,11 +27,33 @@ func TestCachePolicies(t *testing.T) {
 			t.Errorf("C2.99: %s: TTLs out of order", id)
 		}
 	}
-	if len(ids) != 7 || !slices.IsSorted(ids) {
+	if len(ids) != 8 || !slices.IsSorted(ids) {
 		t.Errorf("D27.a: ids %q", ids)
 	}
 	if _, ok := CachePolicy("x"); ok {
 		t.Error("unknown policy found")
+	}
+}
+
+// TestStandardHTTP: nothing of the policy's own is between viewer and origin.
+func TestStandardHTTP(t *testing.T) {
+	p, ok := CachePolicy(StandardHTTP)
+	if !ok || p.GetSemantics() != configv1.CacheSemantics_CACHE_SEMANTICS_HTTP {
+		t.Fatalf("%v, %v", p, ok)
+	}
+	if p.GetMinTtl().AsDuration() != 0 || p.GetDefaultTtl() == nil || p.GetDefaultTtl().AsDuration() != 0 || p.GetMaxTtl().AsDuration() != year {
+		t.Errorf("design 3.16: lifetimes are the origin's: %v", p)
+	}
+	if p.GetQueryStrings().GetMode() != all || len(p.GetHeaders().GetNames()) > 0 || p.GetAcceptEncodingGzip() || p.GetAcceptEncodingBrotli() {
+		t.Errorf("RFC 9111 §2: the key is method and URI: %v", p)
+	}
+	for _, c := range []keys.Collection{keys.CachePolicies, keys.OriginRequestPolicies} {
+		if Has(c, StandardHTTP) != (c == keys.CachePolicies) || Has(c, TransparentProxy) != (c == keys.OriginRequestPolicies) {
+			t.Errorf("which of %s are managed", c)
+		}
+	}
+	if Has(keys.Origins, StandardHTTP) {
+		t.Error("an origin is managed")
 	}
 }
 
@@ -70,6 +93,7 @@ func TestContent(t *testing.T) {
 			"CF-Viewer-Country-Region-Name CF-Viewer-Http-Version CF-Viewer-Latitude CF-Viewer-Longitude CF-Viewer-Metro-Code " +
 			"CF-Viewer-Postal-Code CF-Viewer-Time-Zone CF-Viewer-TLS, cookies ALL, query ALL",
 		"59781a5b-3903-41f3-afcb-af62929ccde1 CORS-CustomOrigin: LISTED Origin, cookies NONE, query NONE",
+		TransparentProxy + " TransparentProxy: ALL_VIEWER_AND_LISTED_CDN CF-Forwarded-Proto CF-Viewer-Address CF-Viewer-Http-Version, cookies ALL, query ALL",
 		"775133bc-15f2-49f9-abea-afb2e0bf67d2 Elemental-MediaTailor-PersonalizedManifests: LISTED Origin Access-Control-Request-Headers " +
 			"Access-Control-Request-Method User-Agent X-Forwarded-For, cookies NONE, query ALL",
 		"88a5eaf4-2fd4-4709-b370-b4c650ea3fcf CORS-S3Origin: LISTED Origin Access-Control-Request-Headers Access-Control-Request-Method, cookies NONE, query NONE",

@@ -14,7 +14,7 @@ type requestPolicy struct {
 	cookies, query configv1.ItemSelection_Mode
 }
 
-// requestTable is D27.b, by id. Of AllViewerExceptHostHeader the table says only what
+// requestTable is D27.b and the one of our own, by id. Of AllViewerExceptHostHeader the table says only what
 // it takes from the viewer; that it adds headers which edges compute belongs to its id.
 func requestTable() []requestPolicy {
 	const (
@@ -28,6 +28,7 @@ func requestTable() []requestPolicy {
 		{"216adef6-5c7f-47e4-b989-5492eafa07d3", "AllViewer", 1, viewer, nil, all, all},
 		{"33f36d7e-f396-46d9-90e0-52428a34d9dc", "AllViewerAndCloudFrontHeaders-2022-06", 1, cdn, cdnHeaders(), all, all},
 		{"59781a5b-3903-41f3-afcb-af62929ccde1", "CORS-CustomOrigin", 1, named, cors[:1], none, none},
+		{TransparentProxy, "TransparentProxy", 1, cdn, []string{"CloudFront-Forwarded-Proto", "CloudFront-Viewer-Address", "CloudFront-Viewer-Http-Version"}, all, all},
 		{"775133bc-15f2-49f9-abea-afb2e0bf67d2", "Elemental-MediaTailor-PersonalizedManifests", 1, named, append(cors[:3:3], "User-Agent", "X-Forwarded-For"), none, all},
 		{"88a5eaf4-2fd4-4709-b370-b4c650ea3fcf", "CORS-S3Origin", 1, named, cors, none, none},
 		{"acba4595-bd28-49b8-b9fe-13317c0390fa", "UserAgentRefererHeaders", 1, named, []string{"User-Agent", "Referer"}, none, none},
