@@ -5,6 +5,7 @@ package origin
 import (
 	"bufio"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -14,9 +15,19 @@ import (
 // BenchmarkFetchKeepAlive is one small answer over a kept connection, the
 // origin's share included.
 func BenchmarkFetchKeepAlive(b *testing.B) {
+	fetch := keptFetch(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		fetch()
+	}
+}
+
+// keptFetch returns a function that fetches 1 KB over a kept connection, reads and
+// closes it.
+func keptFetch(t testing.TB) func() {
 	answer := []byte("HTTP/1.1 200 OK\r\nServer: x\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n" +
 		"Content-Type: text/html\r\nETag: \"abc\"\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024))
-	o := serve(b, func(p *peer) {
+	o := serve(t, func(p *peer) {
 		for {
 			line, err := p.in.ReadSlice('\n')
 			if err != nil {
@@ -29,21 +40,21 @@ func BenchmarkFetchKeepAlive(b *testing.B) {
 			}
 		}
 	})
-	c := newTestClient(b, Config{})
+	c := newTestClient(t, Config{})
 	r := get(o)
 	r.Header = header.Fields{{Name: "User-Agent", Value: "Seafront"}, {Name: "Via", Value: "1.1 x"}, {Name: "X-Forwarded-For", Value: "192.0.2.1"}}
+	r.Viewer = netip.MustParseAddr("2001:db8::1")
 	buf := make([]byte, 4096)
-	b.ReportAllocs()
-	for b.Loop() {
-		res, err := c.Fetch(b.Context(), r)
+	return func() {
+		res, err := c.Fetch(t.Context(), r)
 		if err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		for err == nil {
 			_, err = res.Body.Read(buf)
 		}
 		if err != io.EOF {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		_ = res.Body.Close()
 	}

@@ -82,10 +82,11 @@ type body struct {
 	length  lengthReader
 	chunked chunkedReader
 
-	mu     sync.Mutex // guards the rest; not held while reading
-	whole  bool
-	closed bool
-	err    error // what every later Read returns
+	mu      sync.Mutex // guards the rest; not held while reading
+	reading bool
+	whole   bool
+	closed  bool
+	err     error // what every later Read returns
 }
 
 var errBodyClosed = &Error{Kind: Canceled, Err: net.ErrClosed}
@@ -108,16 +109,16 @@ func (b *body) source(f frame, limit int) source {
 
 // Read reads the body. It fails with an *Error.
 func (b *body) Read(p []byte) (int, error) {
-	if err := b.failed(); err != nil {
+	if err := b.begin(); err != nil {
 		return 0, err
 	}
-	if len(p) == 0 {
-		return 0, nil
+	n, err := 0, error(nil)
+	if len(p) > 0 {
+		n, err = b.src.Read(p)
 	}
-	n, err := b.src.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.whole = b.src.whole()
+	b.reading, b.whole = false, b.src.whole()
 	if err == nil {
 		return n, nil
 	}
@@ -134,12 +135,14 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *body) failed() error {
+// begin says why there is nothing to read, or begins a Read.
+func (b *body) begin() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return b.fetch.explain(errBodyClosed)
 	}
+	b.reading = b.err == nil
 	return b.err
 }
 
@@ -147,7 +150,7 @@ func (b *body) failed() error {
 // was read to its end. It never fails and may be called again.
 func (b *body) Close() error {
 	b.mu.Lock()
-	closed, whole := b.closed, b.whole
+	closed, whole := b.closed, b.whole && !b.reading
 	b.closed = true
 	b.mu.Unlock()
 	if !closed {

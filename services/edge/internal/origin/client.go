@@ -109,7 +109,7 @@ func NewClient(cfg Config) *Client {
 		idle: &pool{
 			max:         cmp.Or(cfg.MaxIdle, DefaultMaxIdle),
 			perEndpoint: cmp.Or(cfg.MaxIdlePerEndpoint, DefaultMaxIdlePerEndpoint),
-			conns:       make(map[endpoint][]*conn),
+			conns:       make(map[endpoint]kept),
 		},
 		dialer:   d,
 		maxHead:  cmp.Or(cfg.MaxHeaderBytes, DefaultMaxHeaderBytes),

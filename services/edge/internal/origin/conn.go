@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
@@ -44,15 +45,40 @@ type conn struct {
 	remote   netip.AddrPort
 	line     *line
 	net.Conn               // line, or TLS over it
-	in       *bufio.Reader // over Conn
+	in       *bufio.Reader // over Conn; nil while idle
 	quiet    func() bool   // see probe
-	// expiry ends the connection when it has been idle too long; guarded by the
-	// pool's lock.
-	expiry *time.Timer
+
+	// The rest is guarded by the pool's lock. While it is idle the connection is in a
+	// list, and expiry ends it when that has been too long.
+	idle         bool
+	older, newer *conn
+	expiry       *time.Timer
 }
 
+// readers has *bufio.Reader that no connection uses.
+var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }} //nolint:gochecknoglobals // a pool of buffers is no state
+
 func newConn(e endpoint, remote netip.AddrPort, l *line, nc net.Conn) *conn {
-	return &conn{endpoint: e, remote: remote, line: l, Conn: nc, in: bufio.NewReader(nc), quiet: probe(l.Conn)}
+	c := &conn{endpoint: e, remote: remote, line: l, Conn: nc, quiet: probe(l.Conn)}
+	c.buffer()
+	return c
+}
+
+// buffer gives the connection what it reads through.
+func (c *conn) buffer() {
+	in, ok := readers.Get().(*bufio.Reader)
+	if !ok {
+		in = new(bufio.Reader)
+	}
+	in.Reset(c.Conn)
+	c.in = in
+}
+
+// unbuffer takes that back. Nothing may be in it.
+func (c *conn) unbuffer() {
+	c.in.Reset(nil)
+	readers.Put(c.in)
+	c.in = nil
 }
 
 // abort ends the connection at once, from any goroutine and whatever it is doing.

@@ -3,7 +3,6 @@
 package origin
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
@@ -16,10 +15,16 @@ type pool struct {
 	// expiries counts armed and running timers, so that close can wait for them.
 	expiries sync.WaitGroup
 
-	mu     sync.Mutex           // guards the rest; no I/O while held
-	conns  map[endpoint][]*conn // longest idle first
+	mu     sync.Mutex // guards the rest and the links of what is kept; no I/O while held
+	conns  map[endpoint]kept
 	n      int
 	closed bool
+}
+
+// kept is a list of idle connections to the same place.
+type kept struct {
+	newest, oldest *conn
+	n              int
 }
 
 // take returns a connection that is still good, or nil.
@@ -36,12 +41,11 @@ func (p *pool) take(e endpoint) *conn {
 func (p *pool) pop(e endpoint) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kept := p.conns[e]
-	if len(kept) == 0 {
-		return nil
+	c := p.conns[e].newest
+	if c != nil {
+		p.remove(c)
+		c.buffer()
 	}
-	c := kept[len(kept)-1]
-	p.remove(c)
 	return c
 }
 
@@ -52,6 +56,7 @@ func (p *pool) put(c *conn, idle time.Duration) {
 		c.abort()
 		return
 	}
+	c.unbuffer()
 	if surplus := p.push(c, idle); surplus != nil {
 		_ = surplus.Close()
 	}
@@ -65,15 +70,28 @@ func (p *pool) push(c *conn, idle time.Duration) *conn {
 		return c
 	}
 	var surplus *conn
-	if kept := p.conns[c.endpoint]; len(kept) > 0 && (len(kept) >= p.perEndpoint || p.n >= p.max) {
-		surplus = kept[0]
+	if k := p.conns[c.endpoint]; k.n > 0 && (k.n >= p.perEndpoint || p.n >= p.max) {
+		surplus = k.oldest
 		p.remove(surplus)
 	} else if p.n >= p.max {
 		return c
 	}
-	p.conns[c.endpoint] = append(p.conns[c.endpoint], c)
+	k := p.conns[c.endpoint]
+	c.idle, c.older, c.newer = true, k.newest, nil
+	if k.newest != nil {
+		k.newest.newer = c
+	} else {
+		k.oldest = c
+	}
+	k.newest = c
+	k.n++
+	p.conns[c.endpoint] = k
 	p.n++
 	p.expiries.Add(1)
+	if c.expiry != nil {
+		c.expiry.Reset(idle)
+		return surplus
+	}
 	c.expiry = time.AfterFunc(idle, func() {
 		defer p.expiries.Done()
 		p.expire(c)
@@ -94,19 +112,29 @@ func (p *pool) expire(c *conn) {
 
 // remove takes c out and disarms its timer, with the lock held.
 func (p *pool) remove(c *conn) bool {
-	kept := p.conns[c.endpoint]
-	i := slices.Index(kept, c)
-	if i < 0 {
+	if !c.idle {
 		return false
 	}
 	if c.expiry.Stop() {
 		p.expiries.Done()
 	}
+	k := p.conns[c.endpoint]
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		k.newest = c.older
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	} else {
+		k.oldest = c.newer
+	}
+	c.idle, c.older, c.newer = false, nil, nil
 	p.n--
-	if kept = slices.Delete(kept, i, i+1); len(kept) == 0 {
+	if k.n--; k.n == 0 {
 		delete(p.conns, c.endpoint)
 	} else {
-		p.conns[c.endpoint] = kept
+		p.conns[c.endpoint] = k
 	}
 	return true
 }
@@ -117,8 +145,10 @@ func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	var idle []*conn
-	for _, kept := range p.conns {
-		idle = append(idle, kept...)
+	for _, k := range p.conns {
+		for c := k.newest; c != nil; c = c.older {
+			idle = append(idle, c)
+		}
 	}
 	for _, c := range idle {
 		p.remove(c)

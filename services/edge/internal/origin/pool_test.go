@@ -15,7 +15,7 @@ import (
 // goes where there is no room.
 func TestPoolOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pool{max: 4, perEndpoint: 2, conns: map[endpoint][]*conn{}}
+		p := &pool{max: 4, perEndpoint: 2, conns: map[endpoint]kept{}}
 		e, other := endpoint{host: "a"}, endpoint{host: "b"}
 		open := func(e endpoint) (*conn, net.Conn) {
 			near, far := net.Pipe()

@@ -66,10 +66,10 @@ func (r *Request) secure() bool {
 	return r.Origin.Scheme == snapshot.HTTPS
 }
 
-// host is the Host field to send.
-func (r *Request) host() string {
+// appendHost appends the Host field to send.
+func (r *Request) appendHost(b []byte) []byte {
 	if r.Host != "" {
-		return r.Host
+		return append(b, r.Host...)
 	}
 	o := r.Origin
 	port, usual := o.HTTPPort, 80
@@ -77,13 +77,18 @@ func (r *Request) host() string {
 		port, usual = o.HTTPSPort, 443
 	}
 	bare := strings.Trim(o.Host, "[]")
-	if port != usual {
-		return net.JoinHostPort(bare, strconv.Itoa(port))
-	}
 	if strings.Contains(bare, ":") {
-		return "[" + bare + "]"
+		b = append(b, '[')
+		b = append(b, bare...)
+		b = append(b, ']')
+	} else {
+		b = append(b, bare...)
 	}
-	return bare
+	if port != usual {
+		b = append(b, ':')
+		b = strconv.AppendInt(b, int64(port), 10)
+	}
+	return b
 }
 
 // serverName is the name to ask for in the TLS handshake: the Host that is sent if

@@ -164,7 +164,7 @@ func TestHostAndServerName(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &Request{Origin: &tt.origin, ViewerScheme: tt.viewer, Host: tt.host}
-			if got := r.host(); got != tt.wantHost {
+			if got := string(r.appendHost(nil)); got != tt.wantHost {
 				t.Errorf("host = %q, want %q", got, tt.wantHost)
 			}
 			if got := r.secure(); got != tt.wantSecure {

@@ -3,6 +3,7 @@
 package origin
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -15,15 +16,15 @@ func (r *Request) appendHead(b []byte) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	host := r.host()
-	if strings.ContainsFunc(host, breaksHost) {
-		return nil, fault(BadRequest, "host %q is not a host", host)
-	}
 	b = append(b, r.Method...)
 	b = append(b, ' ')
 	b = append(b, r.Target...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
-	b = append(b, host...)
+	begin := len(b)
+	b = r.appendHost(b)
+	if host := b[begin:]; bytes.ContainsFunc(host, breaksHost) {
+		return nil, fault(BadRequest, "host %q is not a host", host)
+	}
 	if r.Upgrade != "" {
 		b = append(b, "\r\nConnection: Upgrade\r\nUpgrade: "...) // D24.2
 		b = append(b, r.Upgrade...)
