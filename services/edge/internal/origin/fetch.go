@@ -64,7 +64,8 @@ type fetch struct {
 	attempt      int
 	reused, sent bool
 	remote       netip.AddrPort
-	upload       *upload // nil without a body, or before it
+	upload       *upload       // nil without a body, or before it
+	keepFor      time.Duration // of its connection, idle after the body
 
 	mu   sync.Mutex // guards the rest
 	conn *conn      // to end when ctx ends
@@ -309,6 +310,7 @@ func (f *fetch) answered(c *conn, h head) error {
 			return err
 		}
 	}
+	f.keepFor = keepFor(h.fields, f.origin.KeepaliveTimeout)
 	endToEnd(&h.fields)
 	b := &f.body
 	b.fetch, b.conn, b.keep = f, c, fr.keep
@@ -327,7 +329,7 @@ func (f *fetch) finish(c *conn, keep bool) {
 	keep = keep && (u == nil || u.sent())
 	f.unwatch()
 	if untouched := f.drop(); untouched && keep {
-		f.client.idle.put(c, f.origin.KeepaliveTimeout)
+		f.client.idle.put(c, f.keepFor)
 	} else {
 		c.abort()
 	}

@@ -4,6 +4,8 @@ package origin
 
 import (
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
@@ -138,6 +140,33 @@ func persistent(h head) bool {
 	options := connectionOptions(h.fields)
 	return !names(options, "close") && (h.minor > 0 || names(options, "keep-alive"))
 }
+
+// keepFor is how long a connection is kept idle: as long as the edge is set to, but
+// less than the origin says that it waits, in Keep-Alive: timeout. A request that
+// crosses the origin's close on the way would be lost, and not every one may be sent
+// again (D16.11).
+func keepFor(f header.Fields, most time.Duration) time.Duration {
+	hints, ok := f.Joined("Keep-Alive", ",")
+	if !ok {
+		return most
+	}
+	for hint := range strings.SplitSeq(hints, ",") {
+		name, value, _ := strings.Cut(hint, "=")
+		if !header.Equal(strings.Trim(name, " \t"), "timeout") {
+			continue
+		}
+		seconds, err := strconv.ParseUint(strings.Trim(value, " \t"), 10, 32)
+		if err != nil {
+			continue
+		}
+		wait := time.Duration(seconds) * time.Second
+		most = min(most, max(wait-crossing, wait/2))
+	}
+	return most
+}
+
+// crossing is how long a request may be on its way to the origin, generously.
+const crossing = time.Second
 
 // endToEnd removes in place what concerns only the connection (D17.2), and the
 // repetitions of an equal Content-Length.

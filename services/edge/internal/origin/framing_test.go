@@ -5,6 +5,7 @@ package origin
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -99,5 +100,31 @@ func TestEndToEnd(t *testing.T) {
 	want := fieldsOf("Server: x", "content-length: 5", "Set-Cookie: a", "Set-Cookie: b")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("D17.2: hop-by-hop fields are removed: %s", diff)
+	}
+}
+
+// TestKeepFor: a connection is given up before the origin ends it.
+func TestKeepFor(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		want        time.Duration
+	}{
+		{"D16.b: as the edge is set", "", 5 * time.Second},
+		{"the origin waits longer", "timeout=60, max=100", 5 * time.Second},
+		{"as long", "timeout=5", 4 * time.Second},
+		{"shorter", "max=100, Timeout = 2", time.Second},
+		{"a second", "timeout=1", 500 * time.Millisecond},
+		{"not at all", "timeout=0", 0},
+		{"no number", "timeout=x", 5 * time.Second},
+		{"out of range", "timeout=99999999999999999999", 5 * time.Second},
+		{"the least of many", "timeout=4, timeout=3", 2 * time.Second},
+	} {
+		h := header.Fields{{Name: "Server", Value: "x"}}
+		if tt.value != "" {
+			h.Add("keep-alive", tt.value)
+		}
+		if got := keepFor(h, 5*time.Second); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }

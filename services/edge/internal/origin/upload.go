@@ -118,7 +118,12 @@ func (u *upload) run() {
 }
 
 // send copies the body to the connection.
-func (u *upload) send() *Error {
+func (u *upload) send() (err *Error) {
+	defer func() {
+		if v := recover(); v != nil { // of the body, which is somebody else's
+			err = fault(Upload, "panic: %v", v)
+		}
+	}()
 	buf, ok := uploadBuffers.Get().(*[]byte)
 	if !ok {
 		return fault(Upload, "no buffer")

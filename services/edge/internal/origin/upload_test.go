@@ -5,11 +5,13 @@ package origin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -226,6 +228,7 @@ func TestBodyBreaksOff(t *testing.T) {
 		{"the viewer leaves, length unknown", &brokenBody{strings.NewReader("he"), gone}, -1},
 		{"at once", &brokenBody{strings.NewReader(""), gone}, -1},
 		{"shorter than announced", strings.NewReader("he"), 5},
+		{"a panic", readerFunc(func([]byte) (int, error) { panic("broken") }), 5},
 		{"nothing, for ever", readerFunc(func([]byte) (int, error) { return 0, nil }), 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -502,5 +505,34 @@ func TestInterimComesFirst(t *testing.T) {
 	res, body := mustFetch(t, newTestClient(t, Config{}), r)
 	if res.Status != 200 || body != "hello" || len(got) != 1 || got[0] != 102 {
 		t.Errorf("%d %q after %v", res.Status, body, got)
+	}
+}
+
+// TestUploadOverTLS: bodies go out while the answer comes in, over TLS as well, and the
+// connection goes on.
+func TestUploadOverTLS(t *testing.T) {
+	o, pool := secure(t, "localhost", &tls.Config{}, func(p *peer) {
+		for {
+			req, err := http.ReadRequest(p.in)
+			if err != nil {
+				return
+			}
+			p.reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+			w := httputil.NewChunkedWriter(p)
+			if _, err := io.Copy(w, req.Body); err != nil {
+				return
+			}
+			_ = w.Close()
+			p.reply("\r\n")
+		}
+	})
+	o.RootCAs = pool
+	c := newTestClient(t, Config{})
+	long := strings.Repeat("0123456789", 100000)
+	for i, length := range []int64{-1, int64(len(long)), -1} {
+		res, body := mustFetch(t, c, sending(o, "POST", strings.NewReader(long), length))
+		if body != long || res.Reused != (i > 0) {
+			t.Errorf("%d bytes came back, reused %v", len(body), res.Reused)
+		}
 	}
 }
