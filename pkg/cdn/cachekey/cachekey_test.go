@@ -204,3 +204,27 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+func TestTells(t *testing.T) {
+	keyed := cachekey.NewPolicy([]string{"Origin", "X-A"}, none, none, false, true)
+	plain := cachekey.NewPolicy([]string{"Accept-Encoding"}, none, none, true, true)
+	nothing := cachekey.NewPolicy(nil, all, all, false, false)
+	for _, tt := range []struct {
+		policy *cachekey.Policy
+		field  string
+		want   bool
+	}{
+		{&keyed, "origin", true},
+		{&keyed, "x-a", true},
+		{&keyed, "x", false},
+		{&keyed, "accept-encoding", true},
+		{&plain, "accept-encoding", true},
+		{&nothing, "accept-encoding", false},
+		{&nothing, "cookie", false},
+		{&nothing, "", false},
+	} {
+		if got := tt.policy.Tells(tt.field); got != tt.want {
+			t.Errorf("Tells(%q) = %v, want %v", tt.field, got, tt.want)
+		}
+	}
+}

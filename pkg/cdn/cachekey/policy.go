@@ -109,3 +109,12 @@ func NewPolicy(headers []string, cookies, query Selection, gzip, brotli bool) Po
 	p.headers = slices.CompactFunc(p.headers, func(a, b keyedHeader) bool { return a.folded == b.folded })
 	return p
 }
+
+// Tells says whether keys tell requests apart by all that the origin gets of the field, in
+// any case: it is a keyed header, or the normalised Accept-Encoding (D11.16).
+func (p *Policy) Tells(field string) bool {
+	if header.Equal(field, "Accept-Encoding") && (p.gzip || p.brotli) {
+		return true
+	}
+	return slices.ContainsFunc(p.headers, func(h keyedHeader) bool { return header.Equal(h.name, field) })
+}

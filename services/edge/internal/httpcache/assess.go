@@ -44,7 +44,8 @@ type Assessment struct {
 	Retain time.Duration
 	// Windows are for how long after its Lifetime the answer may be used stale.
 	Windows Windows
-	// Vary names the request fields by which the answer is one variant of several.
+	// Vary names the request fields by which the answer is one variant of several below its
+	// cache key. It is told of answers that are not Storable too.
 	Vary Vary
 	// Shareable says that requests which waited for this answer may get it, be
 	// it Storable or not (D14.8–D14.11), if they select the same variant. They get

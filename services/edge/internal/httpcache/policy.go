@@ -39,6 +39,9 @@ type Policy struct {
 	// Targeted, with HTTP, lets CDN-Cache-Control take the place of Cache-Control and
 	// Expires (RFC 9213 §2.2).
 	Targeted bool
+	// Key, with HTTP, knows the request fields whose whole value is in the cache key as the
+	// origin gets it: Vary need not tell requests apart by these again. Nil: none is.
+	Key interface{ Tells(field string) bool }
 	// CookiesForwarded says that the cache policy or the origin request policy
 	// sends cookies to the origin (D14.4, D14.9, D17.6).
 	CookiesForwarded bool

@@ -50,6 +50,12 @@ const (
 	ReasonTooLarge
 )
 
+// OfRequest says whether the reason lies in the request, so that it tells nothing of the
+// answers to others: neither does it end what is stored for them, nor is it remembered.
+func (r Reason) OfRequest() bool {
+	return r == ReasonMethod || r == ReasonRequestNoStore || r == ReasonAuthorization
+}
+
 // String returns the word for logs and metrics.
 func (r Reason) String() string {
 	switch r {

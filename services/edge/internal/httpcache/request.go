@@ -86,11 +86,13 @@ func (r Request) Uses(p Policy) bool {
 	return (r.Method == "GET" || r.Method == "HEAD") && !p.Disabled()
 }
 
-// Joins says whether the request may wait for an answer that another request has asked
-// for before it. One that wants validation asks for itself (RFC 9111 §5.2.1.4), as one
-// does that takes no answer of any age.
+// Joins says whether the request may wait for an answer that another has asked for, and
+// others for the one that it asks for. One that wants validation asks for itself (RFC 9111
+// §5.2.1.4), as one does that takes no answer of any age; and what is asked for with
+// Authorization or no-store is most likely nothing that others may have.
 func (r Request) Joins(p Policy) bool {
-	return p.Collapses() && !r.NoCache && (!r.MaxAge.Present || r.MaxAge.Value > 0)
+	own := r.NoCache || r.NoStore || r.Authorized || r.MaxAge.Present && r.MaxAge.Value == 0
+	return p.Collapses() && !own
 }
 
 // listed says whether a comma-separated value has that member, in any case.

@@ -17,7 +17,7 @@ const (
 
 // assessHTTP judges by RFC 9111, for a shared cache.
 func (s *subject) assessHTTP(req Request) Assessment {
-	vary := VaryOf(s.Header)
+	vary := VaryOf(s.Header).beyond(s.policy.Key)
 	age, lifetime := correctedAge(s.Response), s.lifetimeHTTP()
 	reason := s.reasonHTTP(req, vary)
 	if reason == ReasonStored && age >= lifetime && !s.usefulStale() {

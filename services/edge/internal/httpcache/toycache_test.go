@@ -29,7 +29,6 @@ type toyObject struct {
 type step struct {
 	method string // GET if empty
 	path   string // "/" if empty
-	host   string
 	ask    header.Fields
 	// status is 200 if 0; dead is an origin that does not answer.
 	status int

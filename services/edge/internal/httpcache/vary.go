@@ -48,6 +48,20 @@ func VaryOf(h header.Fields) Vary {
 	return Vary(strings.Join(names, ","))
 }
 
+// beyond is v without the fields that the cache key tells requests apart by.
+func (v Vary) beyond(key interface{ Tells(field string) bool }) Vary {
+	if key == nil || v == VaryAny {
+		return v
+	}
+	var names []string
+	for name := range v.Names {
+		if !key.Tells(name) {
+			names = append(names, name)
+		}
+	}
+	return Vary(strings.Join(names, ","))
+}
+
 // Names yields the names.
 func (v Vary) Names(yield func(name string) bool) {
 	if v == "" || v == VaryAny {

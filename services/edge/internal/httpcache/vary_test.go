@@ -151,3 +151,25 @@ func FuzzAppendKey(f *testing.F) {
 		}
 	})
 }
+
+// keyed are the fields in a cache key.
+type keyed []string
+
+func (k keyed) Tells(field string) bool { return containsName(k, field) }
+
+func TestVaryBeyondTheKey(t *testing.T) {
+	p := pureHTTP
+	p.Key = keyed{"Accept-Encoding", "Origin"}
+	for vary, want := range map[string]Vary{
+		"Accept-Encoding":         "",
+		"accept-encoding, Origin": "",
+		"Foo, Accept-Encoding":    "foo",
+		"*":                       VaryAny,
+		"":                        "",
+	} {
+		a := Assess(get, answer(200, "Vary", vary, "Cache-Control", "max-age=60"), p)
+		if a.Vary != want || a.Storable == (want == VaryAny) {
+			t.Errorf("RFC 9111 4.1: Vary: %q is %q (%v), want %q", vary, a.Vary, a.Reason, want)
+		}
+	}
+}

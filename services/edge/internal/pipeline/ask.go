@@ -120,9 +120,9 @@ func (p *Pipeline) pour(
 		}
 	}
 	if !storable {
-		p.forget(q, res.Status, body.Shared)
+		p.forget(q, res.Status, a.Reason, body.Shared)
 	}
-	body.Passed = func() { p.forget(q, res.Status, false) }
+	body.Passed = func() { p.forget(q, res.Status, a.Reason, false) }
 	f.Begin(&served{
 		vary: a.Vary, selecting: q.selecting,
 		status: res.Status, header: viewer, shared: object.Header, size: size, result: ResultMiss,
@@ -149,7 +149,7 @@ func (p *Pipeline) complete(q *question, res *origin.Response) {
 	if !h.Has("Date") {
 		h.Add("Date", httpcache.FormatDate(res.ResponseTime))
 	}
-	if !h.Has("Server") {
+	if !h.Has("Server") && res.Status != 304 { // a 304 without one leaves the stored one
 		h.Add("Server", p.Brand.Server)
 	}
 	switch {

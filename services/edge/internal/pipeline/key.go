@@ -65,6 +65,7 @@ func (p *Pipeline) key(_ context.Context, x *visit) bool {
 	}
 	if policy.Semantics == snapshot.HTTPSemantics {
 		x.rules.Semantics, x.rules.Heuristic, x.rules.Targeted = httpcache.HTTP, policy.Heuristic, true
+		x.rules.Key = &policy.Key
 	}
 	x.wants = httpcache.ParseRequest(x.kind(), x.header, x.rules)
 	x.keyRoom, x.forward = policy.Key.Append(x.keyRoom[:0], cachekey.Parts{

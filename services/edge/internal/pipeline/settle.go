@@ -111,10 +111,10 @@ func (q *question) replaces() bool {
 
 // forget handles an answer that is not stored: what the origin has replaced is gone,
 // and if the answer could not be shared that is remembered. An error of the origin's
-// preserves what is there (D13.21).
-func (p *Pipeline) forget(q *question, status int, shared bool) {
+// preserves what is there (D13.21), and so does what only concerns this request.
+func (p *Pipeline) forget(q *question, status int, reason httpcache.Reason, shared bool) {
 	switch {
-	case q.rules.Disabled(), status >= 500 && q.object != nil:
+	case q.rules.Disabled(), reason.OfRequest(), status >= 500 && q.object != nil:
 		return
 	case shared, !q.rules.Collapses():
 		if q.replaces() {
@@ -149,9 +149,10 @@ func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Res
 	if q.tags != "" && res.Header.Has(q.tags) {
 		next.Tags = q.tagsIn(res.Header)
 	}
-	if a.Storable && !f.Outdated() {
+	switch {
+	case a.Storable && !f.Outdated():
 		p.Store.Replace(old, next)
-	} else {
+	case !a.Reason.OfRequest():
 		p.Store.Replace(old, nil)
 	}
 	f.Begin(&served{
