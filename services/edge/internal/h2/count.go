@@ -3,6 +3,7 @@
 package h2
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,12 @@ type answered struct {
 	answers atomic.Int64 // in full
 	bytes   atomic.Int64 // of their bodies
 	faults  atomic.Int64 // streams reset for an error of the viewer
+
+	// resets are the streams that were reset last, in turn from next on: a viewer whose
+	// upload is answered early goes on for what is under way, and x/net resets the
+	// stream for each frame of that once more.
+	resets [64]uint32
+	next   int
 }
 
 // sent counts what is in p.
@@ -37,11 +44,21 @@ func (a *answered) sent(p []byte) {
 				a.bytes.Add(int64(f.length))
 			}
 		case typeReset:
-			if isFault(f.code) {
+			if a.first(f.stream) && isFault(f.code) {
 				a.faults.Add(1)
 			}
 		}
 	}
+}
+
+// first notes the reset of a stream, and says whether it was none of the last.
+func (a *answered) first(stream uint32) bool {
+	if slices.Contains(a.resets[:], stream) {
+		return false
+	}
+	a.resets[a.next] = stream
+	a.next = (a.next + 1) % len(a.resets)
+	return true
 }
 
 // isFault says whether a stream was reset for what the viewer did: not because the

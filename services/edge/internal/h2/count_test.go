@@ -135,7 +135,7 @@ func TestBusyViewerIsNoFlood(t *testing.T) {
 			_ = f.WriteWindowUpdate(0, 1<<14)
 			_ = f.WriteWindowUpdate(id, 1<<14)
 			_ = f.WritePing(false, [8]byte{})
-			if i%2 == 0 {
+			if i%4 > 0 {
 				_ = f.WriteRSTStream(id, http2.ErrCodeCancel)
 			}
 		})[len(http2.ClientPreface):]

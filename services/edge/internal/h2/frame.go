@@ -31,6 +31,7 @@ type frame struct {
 	length int // octets of the payload
 	kind   byte
 	flags  byte
+	stream uint32
 	code   uint32 // of RST_STREAM
 }
 
@@ -77,7 +78,7 @@ func (s *scanner) length() int {
 func (s *scanner) isReset() bool { return s.head[3] == typeReset && s.length() == resetCode }
 
 func (s *scanner) take() frame {
-	f := frame{length: s.length(), kind: s.head[3], flags: s.head[4]}
+	f := frame{length: s.length(), kind: s.head[3], flags: s.head[4], stream: binary.BigEndian.Uint32(s.head[5:]) &^ (1 << 31)}
 	s.skip, s.have = f.length, 0
 	if s.isReset() {
 		f.code = binary.BigEndian.Uint32(s.head[frameHead:])

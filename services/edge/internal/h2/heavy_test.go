@@ -3,6 +3,7 @@
 package h2
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -53,6 +54,36 @@ func TestHeavyClientIsServed(t *testing.T) {
 		})
 	}
 	askers.Wait()
+	if got := reasons(t, reader); len(got) > 0 {
+		t.Errorf("connections were ended: %v", got)
+	}
+}
+
+// Uploads that are answered before they are there end in the middle, which is no fault
+// of the viewer's.
+func TestUploadsAnsweredEarlyAreNoFault(t *testing.T) {
+	reader := metric.NewManualReader()
+	s := newServer(t, hello, func(c *Config) {
+		c.Meter = metric.NewMeterProvider(metric.WithReader(reader))
+		c.Limits.Faults, c.Limits.Resets = Budget{Burst: 5, PerSecond: 1}, Budget{Burst: 5, PerSecond: 1}
+	})
+	addr := listen(t, s, selfSigned(t))
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // a test with itself
+	defer tr.CloseIdleConnections()
+	for range 200 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "https://"+addr+"/", bytes.NewReader(make([]byte, 1<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := reasons(t, reader); len(got) > 0 {
 		t.Errorf("connections were ended: %v", got)
 	}

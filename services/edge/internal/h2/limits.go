@@ -112,11 +112,11 @@ func (r Reason) String() string {
 }
 
 // worth is what an answer that was sent in full, and each so many bytes of answers,
-// add to the budget of a sort. Half the requests may be taken back, a request may come with a PING and
-// an empty frame and change its priority a few times, and a viewer may open its
-// windows, of stream and connection, for every 512 bytes.
+// add to the budget of a sort. As many requests may be taken back as are answered, each
+// may come with a PING and an empty frame and change its priority a few times, and a
+// viewer may open its windows, of stream and connection, for every 512 bytes.
 var worth = [sorts]struct{ answer, perBytes float64 }{ //nolint:gochecknoglobals // a table, never written to
-	resets:        {answer: 0.5},
+	resets:        {answer: 1},
 	pings:         {answer: 1, perBytes: 1.0 / 4096},
 	priorities:    {answer: 4},
 	windowUpdates: {answer: 4, perBytes: 1.0 / 256},
