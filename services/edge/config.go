@@ -48,21 +48,23 @@ type Config struct {
 	CacheBytes   int64 `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
 	MaxFillBytes int64 `help:"Bytes that all origin responses under way may hold in memory." name:"max-fill-bytes" default:"268435456" env:"SEAFRONT_MAX_FILL_BYTES"`
 
-	MaxConnections int           `help:"Viewer connections in all; one more is closed at once." name:"max-connections" default:"100000" env:"SEAFRONT_MAX_CONNECTIONS"`
-	MaxPerAddress  int           `help:"Viewer connections from one IPv4 address or IPv6 /64." name:"max-connections-per-address" default:"10000" env:"SEAFRONT_MAX_CONNECTIONS_PER_ADDRESS"`
-	MaxHeaderBytes int           `help:"Length of request line and header in bytes, up to 61440; longer ones get 494." name:"max-header-bytes" default:"32768" env:"SEAFRONT_MAX_HEADER_BYTES"`
-	MaxURLBytes    int           `help:"Length of a URL in bytes; longer ones get 414." name:"max-url-bytes" default:"8192" env:"SEAFRONT_MAX_URL_BYTES"`
-	MaxFields      int           `help:"Header fields of a request; more get 494." name:"max-header-fields" default:"256" env:"SEAFRONT_MAX_HEADER_FIELDS"`
-	MaxBodyBytes   int64         `help:"Length of a request body in bytes; longer ones get 413." name:"max-body-bytes" default:"68719476736" env:"SEAFRONT_MAX_BODY_BYTES"`
-	MaxRequests    int           `help:"Requests on one HTTP/1 connection, which then ends. 0 is no bound." name:"max-requests-per-connection" default:"0" env:"SEAFRONT_MAX_REQUESTS_PER_CONNECTION"`
-	HeaderTimeout  time.Duration `help:"Time for a TLS handshake and for the head of a request." name:"header-timeout" default:"10s" env:"SEAFRONT_HEADER_TIMEOUT"`
-	BodyTimeout    time.Duration `help:"Time that a viewer may keep the edge waiting for its request body, at once and in all, beside what --min-body-rate earns." name:"body-timeout" default:"20s" env:"SEAFRONT_BODY_TIMEOUT"`
-	MinBodyRate    int           `help:"Bytes of a request body that earn a viewer one more second." name:"min-body-rate" default:"1000" env:"SEAFRONT_MIN_BODY_RATE"`
-	IdleTimeout    time.Duration `help:"Time that an idle viewer connection is kept." name:"idle-timeout" default:"30s" env:"SEAFRONT_IDLE_TIMEOUT"`
-	StallTimeout   time.Duration `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT"`
-	TunnelTimeout  time.Duration `help:"Time without a byte from the origin after which a connection that has switched protocols ends." name:"tunnel-timeout" default:"10m" env:"SEAFRONT_TUNNEL_TIMEOUT"`
-	LeaveGrace     time.Duration `help:"Time that a viewer which has ended its sending half is still taken to wait for an answer that has not begun." name:"leave-grace" default:"2s" env:"SEAFRONT_LEAVE_GRACE"`
-	DrainGrace     time.Duration `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE"`
+	MaxConnections        int            `help:"Viewer connections in all; one more is closed at once." name:"max-connections" default:"100000" env:"SEAFRONT_MAX_CONNECTIONS"`
+	MaxPerAddress         int            `help:"Viewer connections from one IPv4 address or IPv6 /64." name:"max-connections-per-address" default:"10000" env:"SEAFRONT_MAX_CONNECTIONS_PER_ADDRESS"`
+	MemoryWatermarkBytes  int64          `help:"Memory of the process in bytes above which new connections are closed and new HTTP/2 requests get 503. 0 is nine tenths of what the machine or the control group has." name:"memory-watermark-bytes" default:"0" env:"SEAFRONT_MEMORY_WATERMARK_BYTES"`
+	ProxyProtocolNetworks []netip.Prefix `help:"Networks, as prefixes, of balancers whose connections all begin with a PROXY header, version 1 or 2; it names the viewer." name:"proxy-protocol-networks" env:"SEAFRONT_PROXY_PROTOCOL_NETWORKS" placeholder:"PREFIX"`
+	MaxHeaderBytes        int            `help:"Length of request line and header in bytes, up to 61440; longer ones get 494." name:"max-header-bytes" default:"32768" env:"SEAFRONT_MAX_HEADER_BYTES"`
+	MaxURLBytes           int            `help:"Length of a URL in bytes; longer ones get 414." name:"max-url-bytes" default:"8192" env:"SEAFRONT_MAX_URL_BYTES"`
+	MaxFields             int            `help:"Header fields of a request; more get 494." name:"max-header-fields" default:"256" env:"SEAFRONT_MAX_HEADER_FIELDS"`
+	MaxBodyBytes          int64          `help:"Length of a request body in bytes; longer ones get 413." name:"max-body-bytes" default:"68719476736" env:"SEAFRONT_MAX_BODY_BYTES"`
+	MaxRequests           int            `help:"Requests on one HTTP/1 connection, which then ends. 0 is no bound." name:"max-requests-per-connection" default:"0" env:"SEAFRONT_MAX_REQUESTS_PER_CONNECTION"`
+	HeaderTimeout         time.Duration  `help:"Time for a TLS handshake and for the head of a request." name:"header-timeout" default:"10s" env:"SEAFRONT_HEADER_TIMEOUT"`
+	BodyTimeout           time.Duration  `help:"Time that a viewer may keep the edge waiting for its request body, at once and in all, beside what --min-body-rate earns." name:"body-timeout" default:"20s" env:"SEAFRONT_BODY_TIMEOUT"`
+	MinBodyRate           int            `help:"Bytes of a request body that earn a viewer one more second." name:"min-body-rate" default:"1000" env:"SEAFRONT_MIN_BODY_RATE"`
+	IdleTimeout           time.Duration  `help:"Time that an idle viewer connection is kept." name:"idle-timeout" default:"30s" env:"SEAFRONT_IDLE_TIMEOUT"`
+	StallTimeout          time.Duration  `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT"`
+	TunnelTimeout         time.Duration  `help:"Time without a byte from the origin after which a connection that has switched protocols ends." name:"tunnel-timeout" default:"10m" env:"SEAFRONT_TUNNEL_TIMEOUT"`
+	LeaveGrace            time.Duration  `help:"Time that a viewer which has ended its sending half is still taken to wait for an answer that has not begun." name:"leave-grace" default:"2s" env:"SEAFRONT_LEAVE_GRACE"`
+	DrainGrace            time.Duration  `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE"`
 
 	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY"`
 	OriginPerViewer    int           `help:"Requests to one origin at a time for one viewer, an IPv4 address or an IPv6 /64; more wait. 0 is half of --origin-concurrency." name:"origin-concurrency-per-viewer" default:"0" env:"SEAFRONT_ORIGIN_CONCURRENCY_PER_VIEWER"`
@@ -127,7 +129,7 @@ func (c Config) Validate() error {
 	}{
 		{"max-fill-bytes", c.MaxFillBytes}, {"max-connections", int64(c.MaxConnections)}, {"max-connections-per-address", int64(c.MaxPerAddress)},
 		{"max-header-bytes", int64(c.MaxHeaderBytes)}, {"max-url-bytes", int64(c.MaxURLBytes)}, {"header-timeout", int64(c.HeaderTimeout)},
-		{"max-header-fields", int64(c.MaxFields)}, {"max-body-bytes", c.MaxBodyBytes}, {"max-requests-per-connection", int64(c.MaxRequests)},
+		{"memory-watermark-bytes", c.MemoryWatermarkBytes}, {"max-header-fields", int64(c.MaxFields)}, {"max-body-bytes", c.MaxBodyBytes}, {"max-requests-per-connection", int64(c.MaxRequests)},
 		{"body-timeout", int64(c.BodyTimeout)}, {"min-body-rate", int64(c.MinBodyRate)}, {"tunnel-timeout", int64(c.TunnelTimeout)},
 		{"leave-grace", int64(c.LeaveGrace)}, {"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)},
 		{"origin-concurrency", int64(c.OriginConcurrency)}, {"origin-queue", int64(c.OriginQueue)}, {"origin-queue-timeout", int64(c.OriginQueueTimeout)},

@@ -28,6 +28,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
+	"github.com/seafront-cdn/seafront/services/edge/internal/overload"
 	"github.com/seafront-cdn/seafront/services/edge/internal/pipeline"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
@@ -44,6 +45,7 @@ type Edge struct {
 	reporter             *report.Reporter
 	follower             *follow.Follower
 	viewers              *viewer.Server
+	overload             *overload.Watch
 	pages                *http.ServeMux
 
 	running, draining atomic.Bool
@@ -107,8 +109,12 @@ func (e *Edge) wire() error {
 	if err != nil {
 		return err
 	}
+	if e.overload, err = overload.New(overload.Config{Watermark: cfg.MemoryWatermarkBytes, Log: t.Log, Meter: t.Meter}); err != nil {
+		return err
+	}
 	e.viewers, err = viewer.New(viewer.Config{
 		Handler: &gate{e.follower, answers, words}, Refused: answers.Refused, Snapshots: e.follower, Draining: e.follower.Draining,
+		Overloaded: e.overload.Over, ProxyNetworks: cfg.ProxyProtocolNetworks,
 		Certificate: certificate, MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Grace: cfg.DrainGrace,
 		Limits: cfg.viewerLimits(), Log: t.Log, Meter: t.Meter,
 	})
@@ -188,6 +194,7 @@ func (e *Edge) Run(ctx context.Context) (err error) {
 		return both.Wait()
 	})
 	parts.Go(func() error { return e.objects.Run(following, e.kept.Forget) })
+	parts.Go(func() error { return e.overload.Run(following) })
 	parts.Go(func() error { return e.kept.Run(keeping) })
 	parts.Go(func() error { return e.cfg.Telemetry.ServeAdmin(keeping, e.admin, e.pages) })
 	e.running.Store(true)

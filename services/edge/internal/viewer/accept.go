@@ -22,9 +22,12 @@ const (
 	mostPause  = time.Second
 )
 
-// accept has each connection served in a goroutine of its own until l is closed.
-// Serve closes it. A connection that cannot be taken ends nothing: the next may be.
-func (s *Server) accept(ctx context.Context, l net.Listener, serve func(context.Context, net.Conn)) error {
+// serving serves a connection of a viewer, and closes it.
+type serving func(ctx context.Context, nc net.Conn, viewer netip.AddrPort)
+
+// accept has each connection served in a goroutine of its own until l is closed. A
+// connection that cannot be taken ends nothing: the next may be.
+func (s *Server) accept(ctx context.Context, l net.Listener, serve serving) error {
 	pause := time.Duration(0)
 	for {
 		nc, err := l.Accept()
@@ -38,26 +41,52 @@ func (s *Server) accept(ctx context.Context, l net.Listener, serve func(context.
 			continue
 		}
 		pause = 0
-		who := group(nc.RemoteAddr())
-		if !s.guard.admit(who) {
+		if !s.guard.admit() {
 			_ = nc.Close() // refused
 			continue
 		}
 		s.conns.Go(func() {
-			defer s.guard.release(who)
-			serve(ctx, nc)
+			defer s.guard.release()
+			s.take(ctx, nc, serve)
 		})
 	}
 }
 
+// take has a connection served if its viewer has not too many.
+func (s *Server) take(ctx context.Context, nc net.Conn, serve serving) {
+	viewer, err := s.source(ctx, nc)
+	if err != nil {
+		_ = nc.Close() // there is nothing to end in order
+		return
+	}
+	who := group(viewer.Addr())
+	if !s.guard.enter(who) {
+		_ = nc.Close() // refused
+		return
+	}
+	defer s.guard.leave(who)
+	serve(ctx, nc, viewer)
+}
+
+// source returns who the viewer on a connection is: its far end, or whom a balancer in
+// one of the listed networks names.
+func (s *Server) source(ctx context.Context, nc net.Conn) (netip.AddrPort, error) {
+	peer := address(nc)
+	if !s.proxies.Expects(peer.Addr()) {
+		return peer, nil
+	}
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
+	return s.proxies.Viewer(nc, peer)
+}
+
 // serve serves a connection without TLS.
-func (s *Server) serve(ctx context.Context, nc net.Conn) {
-	s.http1.ServeConn(ctx, nc, exchange.Peer{Address: address(nc)})
+func (s *Server) serve(ctx context.Context, nc net.Conn, viewer netip.AddrPort) {
+	s.http1.ServeConn(ctx, nc, exchange.Peer{Address: viewer})
 }
 
 // shake returns what serves a connection by TLS.
-func (s *Server) shake(config *tls.Config) func(context.Context, net.Conn) {
-	return func(ctx context.Context, nc net.Conn) {
+func (s *Server) shake(config *tls.Config) serving {
+	return func(ctx context.Context, nc net.Conn, viewer netip.AddrPort) {
 		secure := tls.Server(nc, config)
 		if err := s.handshake(ctx, nc, secure); err != nil {
 			s.guard.failed(err)
@@ -65,7 +94,7 @@ func (s *Server) shake(config *tls.Config) func(context.Context, net.Conn) {
 			return
 		}
 		state := secure.ConnectionState()
-		peer := exchange.Peer{Address: address(nc), Secure: true, ServerName: state.ServerName}
+		peer := exchange.Peer{Address: viewer, Secure: true, ServerName: state.ServerName}
 		if state.NegotiatedProtocol == "h2" {
 			s.http2.ServeConn(ctx, secure, peer)
 			return

@@ -5,7 +5,6 @@ package viewer
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -52,58 +51,62 @@ func newGuard(most, mostPerAddress int, overloaded func() bool, provider metric.
 func (g *guard) close() { _ = g.gauge.Unregister() }
 
 // group is what counts as one address: in IPv6 whoever has one address has a /64.
-func group(addr net.Addr) netip.Prefix {
-	at, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip := at.Addr().Unmap().WithZone("")
+func group(addr netip.Addr) netip.Prefix {
+	ip := addr.Unmap().WithZone("")
 	bits := 32
 	if ip.Is6() {
 		bits = 64
 	}
 	p, err := ip.Prefix(bits)
 	if err != nil {
-		return netip.Prefix{}
+		return netip.Prefix{} // of an address that is none
 	}
 	return p
 }
 
-// admit counts a connection, or says that there is no room for it.
-func (g *guard) admit(who netip.Prefix) bool {
-	reason := g.count(who)
-	if reason == "" {
-		return true
-	}
-	g.refused.Add(context.Background(), 1, metric.WithAttributes(attribute.String("reason", reason)))
-	return false
-}
-
-// count counts a connection and returns "", or the word for why it is refused.
-func (g *guard) count(who netip.Prefix) string {
+// admit counts a connection in all, or says that there is no room for it.
+func (g *guard) admit() bool {
 	if g.overloaded != nil && g.overloaded() {
-		return "memory"
+		return g.refuse("memory")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.most > 0 && g.open >= g.most:
-		return "all"
-	case g.mostPerAddress > 0 && g.byAddress[who] >= g.mostPerAddress:
-		return "address"
+	if g.most > 0 && g.open >= g.most {
+		return g.refuse("all")
 	}
 	g.open++
-	g.byAddress[who]++
-	return ""
+	return true
 }
 
-func (g *guard) release(who netip.Prefix) {
+func (g *guard) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open--
+}
+
+// enter counts a connection of an address, or says that it has too many.
+func (g *guard) enter(who netip.Prefix) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mostPerAddress > 0 && g.byAddress[who] >= g.mostPerAddress {
+		return g.refuse("address")
+	}
+	g.byAddress[who]++
+	return true
+}
+
+func (g *guard) leave(who netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.byAddress[who]--; g.byAddress[who] == 0 {
 		delete(g.byAddress, who)
 	}
+}
+
+// refuse counts a refusal.
+func (g *guard) refuse(reason string) (admitted bool) {
+	g.refused.Add(context.Background(), 1, metric.WithAttributes(attribute.String("reason", reason)))
+	return false
 }
 
 // failed counts a handshake that came to nothing.

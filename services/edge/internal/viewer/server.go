@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package viewer is the edge's face to viewers: listeners, who may connect, TLS, and
-// which protocol serves a connection.
+// Package viewer is the edge's face to viewers: listeners, who may connect, the PROXY
+// protocol, TLS, and which protocol serves a connection.
 //
 // It promises: who opens too many connections, or comes while memory is short, is
 // closed at once; a handshake has a bound; a connection is counted until it is closed;
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/h2"
 	"github.com/seafront-cdn/seafront/services/edge/internal/http1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/proxyproto"
 )
 
 // Defaults of Config.
@@ -50,6 +52,9 @@ type Config struct {
 	// Overloaded, when set, says that memory is short: new connections are closed at
 	// once, and HTTP/2 takes no new requests.
 	Overloaded func() bool
+	// ProxyNetworks are those whose connections begin with a PROXY header, which names
+	// the viewer.
+	ProxyNetworks []netip.Prefix
 	// Certificate is shown to every viewer.
 	Certificate *Certificate
 	// MaxConnections bounds the connections in all, MaxPerAddress those from one
@@ -73,11 +78,12 @@ type Limits struct {
 
 // Server answers viewers.
 type Server struct {
-	cfg   Config
-	guard *guard
-	http1 *http1.Server
-	http2 *h2.Server
-	conns sync.WaitGroup
+	cfg     Config
+	guard   *guard
+	proxies *proxyproto.Reader
+	http1   *http1.Server
+	http2   *h2.Server
+	conns   sync.WaitGroup
 }
 
 // New returns a Server. It starts nothing.
@@ -85,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.HeaderTimeout = cmp.Or(cfg.HeaderTimeout, DefaultHeaderTimeout)
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	s := &Server{cfg: cfg}
-	var errs [3]error
+	var errs [4]error
 	s.guard, errs[0] = newGuard(cfg.MaxConnections, cfg.MaxPerAddress, cfg.Overloaded, cfg.Meter)
 	s.http1, errs[1] = http1.New(http1.Config{
 		Handler: cfg.Handler, Refused: refused(cfg.Refused), Draining: cfg.Draining,
@@ -100,6 +106,7 @@ func New(cfg Config) (*Server, error) {
 		StallTimeout: cfg.StallTimeout, MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes, MaxFields: cfg.MaxFields,
 		MaxBodyBytes: cfg.MaxBodyBytes, Log: cfg.Log, Meter: cfg.Meter,
 	})
+	s.proxies, errs[3] = proxyproto.New(proxyproto.Config{Networks: cfg.ProxyNetworks, Timeout: cfg.HeaderTimeout, Meter: cfg.Meter})
 	return s, errors.Join(errs[:]...)
 }
 
