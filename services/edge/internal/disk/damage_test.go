@@ -158,6 +158,45 @@ func TestMissingSegments(t *testing.T) {
 	}
 }
 
+// A segment that was created and not written to is no loss, though nobody can tell any
+// more what was in it.
+func TestEmptySegmentIsNotMissed(t *testing.T) {
+	dir := sample(t, false)
+	files := segmentFiles(t, dir)
+	cfg := small(dir)
+	l, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := newSegment(l.nextSeq, 0)
+	last.before, last.removalsBefore = last.seq-1, unknown
+	head := l.id.encodeHead(last)
+	abandon(t, l)
+	if err := os.WriteFile(last.path(dir), head, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = Open(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := putOn(l, "new", 1, 100); err != nil { // before anything is read
+		t.Fatal(err)
+	}
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	abandon(t, l)
+	for round := range 3 {
+		if l, err = Open(cfg); err != nil {
+			t.Fatal(err)
+		}
+		l.load(t.Context())
+		if n := l.Stats().Objects; n != 91 || get(t, l, "new") != 1 {
+			t.Errorf("start %d: %d objects of %d segments, %+v", round, n, len(files), l.Recovery())
+		}
+		abandon(t, l)
+	}
+}
+
 // A damaged record costs itself, as long as no removal can have been where it was.
 func TestDamagedRecordCostsItself(t *testing.T) {
 	dir := t.TempDir()

@@ -299,6 +299,15 @@ func (x *index) expected() {
 	}
 }
 
+// grow makes room for so many entries of the shard of h. They come in the order of a
+// table, and would crowd at the beginning of one that grows with them.
+func (x *index) grow(h hash, by int) {
+	s := x.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reserve(by)
+}
+
 // load takes in what an older log says of h, unless something newer is known.
 func (x *index) load(h hash, p place, flags uint32) {
 	s := x.shard(h)

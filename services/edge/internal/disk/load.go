@@ -86,6 +86,9 @@ func (l *Log) loadEntries(some []byte) error {
 	}
 	l.mu.Unlock()
 	order := l.snapshot.order
+	if len(some) > 0 {
+		l.index.grow(parseEntry(some).hash, len(some)/entryBytes)
+	}
 	for ; len(some) > 0; some = some[entryBytes:] {
 		e := parseEntry(some)
 		if int(e.slot) >= len(order) {
@@ -174,7 +177,21 @@ func (l *Log) removalsMissing(seg, after *segment) bool {
 			}
 		}
 	}
-	return after != nil && after.before > seg.seq && after.removalsBefore > 0
+	// Unknown is what a segment says that was begun before the last of the older log was
+	// read; such a one is missing when there was nothing in it.
+	return after != nil && after.before > seg.seq && after.removalsBefore > 0 && after.removalsBefore != unknown
+}
+
+// tellNext lets segments that were begun meanwhile know how many removals are in seg,
+// which has been read.
+func (l *Log) tellNext(seg *segment, removals uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.segments {
+		if s.before == seg.seq && s.removalsBefore == unknown {
+			s.removalsBefore = removals
+		}
+	}
 }
 
 // removalsOf returns how many removals there are in seg, by what others say of it.
@@ -210,6 +227,7 @@ func (l *Log) loadSegment(ctx context.Context, seg, after *segment) (lost bool, 
 		}
 		l.countScan(seg, &s)
 		if len(s.items) == 0 {
+			l.tellNext(seg, 0)
 			seg.summary = s.summary
 			l.drop(ctx, seg)
 			return s.lost, nil
@@ -220,6 +238,7 @@ func (l *Log) loadSegment(ctx context.Context, seg, after *segment) (lost bool, 
 	l.mu.Lock()
 	seg.summary, seg.unread = sum, false
 	l.mu.Unlock()
+	l.tellNext(seg, sum.removals)
 	for _, it := range slices.Backward(items) {
 		switch it.kind {
 		case kindPut:
