@@ -82,7 +82,7 @@ func decodeIdentity(b []byte) (*identity, error) {
 
 // readIdentity returns the identity of dir. Without one there is none and no error; a
 // refused one is to be replaced.
-func readIdentity(on files, dir string) (id *identity, refused error, err error) { //nolint:staticcheck // two kinds of errors: the second ends the start
+func readIdentity(on files, dir string) (id *identity, refused error, err error) {
 	f, err := on.Open(filepath.Join(dir, identityName), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -93,7 +93,7 @@ func readIdentity(on files, dir string) (id *identity, refused error, err error)
 	defer f.Close()
 	b := make([]byte, identityBytes+1)
 	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, fmt.Errorf("identity of the disk cache: %w", err)
 	}
 	id, refused = decodeIdentity(b[:n])
