@@ -60,3 +60,15 @@ func TestVaryByWhatIsKeyed(t *testing.T) {
 		t.Errorf("%d objects, want 2", n)
 	}
 }
+
+// TestVariantThatCannotBeShared: it leaves the others where they are.
+func TestVariantThatCannotBeShared(t *testing.T) {
+	e := newEdge(t, options{policy: rfc9111()})
+	e.origin.says(text(200, "all", "Cache-Control", "max-age=60", "Vary", "X-User"))
+	e.want("for all", e.get("/"), 200, "Miss", "all", 1)
+	e.origin.says(text(200, "own", "Cache-Control", "private", "Vary", "X-User"))
+	e.want("for one", e.get("/", "X-User", "1"), 200, "Miss", "own", 1)
+	e.want("for all", e.get("/"), 200, "Hit", "all", 0)
+	e.want("for one again", e.get("/", "X-User", "1"), 200, "Miss", "own", 1)
+	e.want("for all", e.get("/"), 200, "Hit", "all", 0)
+}
