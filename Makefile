@@ -51,6 +51,11 @@ bench: ## benchmarks: compile, match, key, hit, and propagation through a real e
 	@echo "== propagation of a change"; SEAFRONT_BENCH=propagation go test -count 1 -v -timeout 30m -run '^TestPropagation$$' ./services/edge
 	@echo "== acknowledgement of an invalidation"; SEAFRONT_BENCH=invalidation go test -count 1 -v -timeout 30m -run '^TestInvalidationAcknowledged$$' ./services/edge
 
+.PHONY: hitratio
+hitratio: ## which cache misses how often on the traces of a directory (TRACES=dir)
+	@test -d "$(TRACES)" || { echo "usage: make hitratio TRACES=dir"; exit 1; }
+	@echo "== hit ratios"; SEAFRONT_TRACES="$(abspath $(TRACES))" go test -count 1 -v -timeout 60m -run '^TestTraces$$' ./services/edge/internal/memory
+
 .PHONY: bench-scale
 bench-scale: programs $(PROGRAMS)/etcd ## 100,000 distributions through the real programs (SCALE=n for another number)
 	@echo "== scale"; cd test && SEAFRONT_SCALE=$${SCALE:-100000} go test -count 1 -v -timeout 60m ./scale

@@ -18,7 +18,7 @@ func (s *Store) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
 // fails when the record is larger than MaxRecord, or when there is no room because too
 // much is held. The bytes of the draft are undefined until they are written.
 func (s *Store) Reserve(key []byte, size int) (Draft, bool) {
-	const rounds = 8 // of eviction, while others take what becomes free
+	const rounds = 64 // of eviction, while others take what becomes free
 	if size < 0 || size > s.maxRecord-len(key) {
 		s.mu.Lock()
 		s.counts.RefusedSize++

@@ -52,6 +52,9 @@ func (l *log) room() int64 {
 func (l *log) write(kind, n int, owner uint32) (seg, off int, ok bool) {
 	for {
 		if l.open[kind] < 0 && !l.next(kind) {
+			if kind == fresh && l.open[moved] >= 0 {
+				return l.write(moved, n, owner)
+			}
 			return 0, 0, false
 		}
 		seg := l.open[kind]

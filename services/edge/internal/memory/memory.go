@@ -29,10 +29,11 @@ const (
 	// MinLimit is the least limit; lower ones are taken as this.
 	MinLimit = 256 << 10
 
-	leastSegment = 4 << 10
-	mostSegment  = 2 << 20
-	fewSegments  = 4        // there are always that many
-	fixed        = 32 << 10 // Store itself, with its index when that is empty
+	mostMaxRecord = 64 << 20
+	leastSegment  = 4 << 10
+	mostSegment   = 2 << 20
+	fewSegments   = 4        // there are always that many
+	fixed         = 32 << 10 // Store itself, with its index when that is empty
 )
 
 // Config is what a Store needs to know.
@@ -43,20 +44,21 @@ type Config struct {
 	// default 256 KiB; at most a 64th of Limit.
 	MaxRecord int
 	// Evicted, if set, is called with each record that goes for want of room, by who
-	// needs the room, without any lock. What it is given is valid until it returns.
-	Evicted func(key, bytes []byte)
+	// needs the room, without any lock. It is released afterwards; Evicted may Retain
+	// it, but until all have released it there is no room for another.
+	Evicted func(r Ref)
 }
 
 // Store holds records. It is safe for concurrent use.
 type Store struct {
 	seed      maphash.Seed // secret of the process: keys that collide cannot be made up
 	maxRecord int
-	evicted   func(key, bytes []byte)
+	evicted   func(r Ref)
 
 	index   index
 	entries entries
 	shadows *shadows
-	pressed atomic.Bool // more than half full: who goes begins to matter
+	pressed atomic.Bool // somewhat full: who goes begins to matter
 
 	mu    sync.Mutex // guards the rest, and all changes of the above
 	limit int64
@@ -72,8 +74,9 @@ type Store struct {
 
 // New returns an empty Store.
 func New(c Config) (*Store, error) {
-	if c.Limit <= 0 || c.MaxRecord < 0 {
-		return nil, fmt.Errorf("memory of %d bytes for records of up to %d: a limit above 0 is needed", c.Limit, c.MaxRecord)
+	if c.Limit <= 0 || c.MaxRecord < 0 || c.MaxRecord > mostMaxRecord {
+		return nil, fmt.Errorf("memory of %d bytes for records of up to %d: the limit must be above 0, and records between 0 and %d",
+			c.Limit, c.MaxRecord, mostMaxRecord)
 	}
 	if c.MaxRecord == 0 {
 		c.MaxRecord = DefaultMaxRecord
@@ -121,7 +124,9 @@ func (s *Store) fit() {
 }
 
 // SetLimit changes the limit. When it returns, what is above a lower one has been given
-// back to the system, but for what is held. MaxRecord stays what it was.
+// back to the system, but for what is held. MaxRecord stays what it was, and so do the
+// sizes of segments and of the index: below a quarter of the limit that New had, more
+// may be taken than the limit says.
 func (s *Store) SetLimit(limit int64) {
 	s.mu.Lock()
 	s.limit = max(limit, MinLimit)
@@ -130,18 +135,19 @@ func (s *Store) SetLimit(limit int64) {
 	for more := true; more; {
 		dying := s.dying()
 		s.mu.Lock()
-		more = s.recede(&dying)
+		more = s.recede(&dying) || len(dying.records) > 0
 		s.mu.Unlock()
 		dying.end()
 	}
 }
 
-// recede goes a step towards what there may be, and says whether there are more.
+// recede goes a step towards what there may be, and says whether there are more. Those
+// that are dying have to end first.
 func (s *Store) recede(d *dying) (more bool) {
 	const few = 64 // records at once
 	s.log.shrink()
-	if s.log.live <= s.log.room() {
-		if s.log.mapped <= s.log.most {
+	if s.log.live-d.bytes <= s.log.room() {
+		if s.log.mapped <= s.log.most || len(d.records) > 0 {
 			return false
 		}
 		for before := s.log.mapped; s.log.clean(s.log.segmentSize, true); {

@@ -256,26 +256,88 @@ func TestWordsAreShared(t *testing.T) {
 func TestLimit(t *testing.T) {
 	for _, limit := range []int64{1, 1 << 20, 10 << 20} {
 		for _, size := range []int{0, 100, 1500, 20_000} {
-			t.Run(fmt.Sprintf("%d, records of %d", limit, size), func(t *testing.T) {
-				s := opened(t, Config{Limit: limit})
-				random := rand.New(rand.NewPCG(1, 2))
-				stored := 0
-				for i := range 20_000 {
-					if set(s, fmt.Sprint(i), content("", i, random.IntN(2*size+1))) {
-						stored++
-					}
-					if i%100 == 0 {
-						get(s, fmt.Sprint(random.IntN(i+1)))
-					}
-					if st := s.Stats(); st.Bytes > st.Limit {
-						t.Fatalf("after %d: %d bytes are taken, limit %d", i, st.Bytes, st.Limit)
-					}
-				}
-				if st := s.Stats(); int(st.Records+st.EvictedRoom) != stored {
-					t.Errorf("%d stored, but %+v", stored, st)
-				}
-			})
+			told := 0
+			tell := func(Ref) { told++ }
+			for _, c := range []Config{{Limit: limit}, {Limit: limit, Evicted: tell}} {
+				t.Run(fmt.Sprintf("%d, records of %d, told %v", limit, size, c.Evicted != nil), func(t *testing.T) {
+					testLimit(t, opened(t, c), size)
+				})
+			}
+			if (told > 0) != (size > 100 || limit < 10<<20) {
+				t.Errorf("limit %d, records of %d: told of %d evictions", limit, size, told)
+			}
 		}
+	}
+}
+
+func testLimit(t *testing.T, s *Store, size int) {
+	random := rand.New(rand.NewPCG(1, 2))
+	stored := 0
+	for i := range 10_000 {
+		n := random.IntN(2*size + 1)
+		if set(s, fmt.Sprint(i), content("", i, n)) {
+			stored++
+		} else if n < s.MaxRecord()/2 {
+			t.Fatalf("%d bytes are not taken", n)
+		}
+		if i%100 == 0 {
+			get(s, fmt.Sprint(random.IntN(i+1)))
+		}
+		if st := s.Stats(); st.Bytes > st.Limit {
+			t.Fatalf("after %d: %d bytes are taken, limit %d", i, st.Bytes, st.Limit)
+		}
+	}
+	if st := s.Stats(); int(st.Records+st.EvictedRoom) != stored {
+		t.Errorf("%d stored, but %+v", stored, st)
+	}
+}
+
+// A lower limit holds at once, and what is above it is given back; a higher one is used.
+func TestSetLimit(t *testing.T) {
+	s := opened(t, Config{Limit: 16 << 20})
+	fill := func() Stats {
+		for i := range 20_000 {
+			set(s, fmt.Sprint(i), content("", i, 1000))
+		}
+		return s.Stats()
+	}
+	before := fill()
+	for _, limit := range []int64{8 << 20, 4 << 20, 12 << 20} {
+		s.SetLimit(limit)
+		if st := s.Stats(); st.Bytes > limit || st.Limit != limit {
+			t.Errorf("limit %d: %+v", limit, st)
+		}
+		if st := fill(); st.Bytes > limit || st.Bytes < limit/2 || st.Records == 0 {
+			t.Errorf("limit %d, when full: %+v, before %+v", limit, st, before)
+		}
+	}
+	for i := range 20_000 {
+		s.Delete([]byte(fmt.Sprint(i)))
+	}
+	if st := s.Stats(); st.Live != 0 || st.Bytes > 5<<20 {
+		t.Errorf("when all is deleted: %+v", st)
+	}
+}
+
+// When all is held nothing is taken, and all goes on when it is not held any more.
+func TestAllIsHeld(t *testing.T) {
+	s := opened(t, Config{Limit: 1 << 20})
+	var held []Ref
+	for i := range 5000 {
+		key := fmt.Sprint(i)
+		if set(s, key, content(key, i, 1000)) {
+			r, _ := s.GetString(key)
+			held = append(held, r)
+		}
+	}
+	if st := s.Stats(); st.RefusedRoom == 0 || st.Bytes > st.Limit || st.EvictedRoom > 0 {
+		t.Errorf("all is held: %+v", st)
+	}
+	for i := range held {
+		held[i].Release()
+	}
+	if !set(s, "next", []byte("next")) {
+		t.Error("nothing is held, but nothing is taken")
 	}
 }
 

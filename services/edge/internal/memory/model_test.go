@@ -159,11 +159,11 @@ func TestConcurrent(t *testing.T) {
 	var demoted sync.Map
 	for _, c := range []Config{
 		{Limit: 1 << 20},
-		{Limit: 1 << 20, Evicted: func(key, bytes []byte) {
-			if !whole(key, bytes) {
-				t.Errorf("%s goes with %.60q", key, bytes)
+		{Limit: 1 << 20, Evicted: func(r Ref) {
+			if !whole(r.Key(), r.Bytes()) || r.Stored() {
+				t.Errorf("%s goes with %.60q", r.Key(), r.Bytes())
 			}
-			demoted.Store(string(key), len(bytes))
+			demoted.Store(string(r.Key()), len(r.Bytes()))
 		}},
 	} {
 		s := opened(t, c)

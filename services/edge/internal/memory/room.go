@@ -15,6 +15,8 @@ const (
 	mostCleaned = 2
 	// mostSpared is how many records may be found held before one is refused.
 	mostSpared = 64
+	// pressure is the part of the room from which on shadows see requests.
+	pressure = 8
 	// relief is the part of the reserve that is given up with each record.
 	relief = 4096
 )
@@ -43,7 +45,7 @@ func (s *Store) allocate(n int, d *dying) uint32 {
 		s.entries.give(id)
 		return 0
 	}
-	s.pressed.Store(s.log.live > s.log.room()/2)
+	s.pressed.Store(s.log.live > s.log.room()/pressure)
 	return id
 }
 
@@ -72,7 +74,7 @@ func (s *Store) place(e *entry, id uint32, d *dying) bool {
 		}
 		cleaned = 0
 		s.reserve = min(s.reserve+int64(n), s.log.room()/2)
-		if !s.evict(d) {
+		if !s.evict(d) || len(d.records) > 0 {
 			return false
 		}
 	}
@@ -163,9 +165,8 @@ func (d *dying) add(r Ref, bytes int64) {
 // end tells of them and lets them go. It is called without the lock.
 func (d *dying) end() {
 	for i := range d.records {
-		r := &d.records[i]
-		d.store.evicted(r.Key(), r.Bytes())
-		r.Release()
+		d.store.evicted(d.records[i])
+		d.records[i].Release()
 	}
 	d.records, d.bytes = d.records[:0], 0
 }

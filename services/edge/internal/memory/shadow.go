@@ -34,7 +34,7 @@ type shadows struct {
 	mask  atomic.Uint64
 	// recent are the latest requests by hash: when nothing comes in between, a key
 	// has nothing to add after its marks are full.
-	recent [256]atomic.Uint64
+	recent [1024]atomic.Uint64
 }
 
 type shadow struct {
