@@ -47,6 +47,8 @@ type chunked struct {
 	extension  int
 	extensions int
 	trailers   int
+	name       [len("transfer-encoding")]byte // of a trailer, as far as it has room
+	named      int
 }
 
 // done says that the body is over.
@@ -173,14 +175,12 @@ func (d *chunked) trailer(c byte) error {
 	if d.trailers++; d.trailers > maxTrailers {
 		return errTrailer
 	}
-	token := in(c, tokenLow, tokenHigh)
 	switch {
 	case d.at == atTrailer && c == '\r':
 		d.at = atLastLF
-	case d.at == atTrailer && token:
-		d.at = inTrailerName
-	case d.at == inTrailerName && token:
-	case d.at == inTrailerName && c == ':':
+	case d.at <= inTrailerName && in(c, tokenLow, tokenHigh):
+		d.spell(c)
+	case d.at == inTrailerName && c == ':' && !d.misplaced():
 		d.at = inTrailerValue
 	case d.at == inTrailerValue && c == '\r':
 		d.at = atTrailerLF
@@ -193,6 +193,25 @@ func (d *chunked) trailer(c byte) error {
 		return errTrailer
 	}
 	return nil
+}
+
+// spell takes a byte of a trailer's name.
+func (d *chunked) spell(c byte) {
+	if d.at == atTrailer {
+		d.at, d.named = inTrailerName, 0
+	}
+	if d.named < len(d.name) {
+		d.name[d.named] = c
+	}
+	d.named++
+}
+
+// misplaced says whether the trailer is of a kind that has its place in the head: it
+// would say where the request ends, or whom it is for (RFC 9110 §6.5.1). That it is here
+// shows that somebody sees the end of this body elsewhere.
+func (d *chunked) misplaced() bool {
+	name := d.name[:min(d.named, len(d.name))]
+	return d.named <= len(d.name) && (is(name, "host") || is(name, "content-length") || is(name, "transfer-encoding"))
 }
 
 func hexDigit(c byte) (int64, bool) {

@@ -231,6 +231,9 @@ func TestBadChunks(t *testing.T) {
 		{"RFC 9112 §7.1.2: white space before the colon", "0\r\nA : b\r\n\r\n"},
 		{"RFC 9112 §7.1.2: a control byte in a trailer", "0\r\nA: \x01\r\n\r\n"},
 		{"RFC 9112 §7.1.2: bare LF after a trailer", "0\r\nA: b\n\r\n"},
+		{"RFC 9110 §6.5.1: a host behind a body", "0\r\nX: GET / HTTP/1.1\r\nHost: h\r\n\r\n"},
+		{"RFC 9110 §6.5.1: a length behind a body", "0\r\ncontent-length: 5\r\n\r\n"},
+		{"RFC 9110 §6.5.1: a coding behind a body", "0\r\nA: b\r\nTRANSFER-Encoding: chunked\r\n\r\n"},
 		{"RFC 9112 §7.1.2: too large a trailer", "0\r\nA: " + strings.Repeat("b", maxTrailers) + "\r\n\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
