@@ -13,9 +13,9 @@ type suite struct {
 }
 
 func suites() []suite {
-	all := []suite{{"requests", requests}}
+	all := []suite{{"requests", requests}, {"caching", caching}, {"websocket", websocket}}
 	if full() {
-		all = append(all, suite{"h2spec", h2spec}, suite{"programs", programs}, suite{"varnishtest", varnishtest})
+		all = append(all, suite{"h2spec", h2spec}, suite{"programs", programs}, suite{"varnishtest", varnishtest}, suite{"attacks", attacks})
 	}
 	return all
 }

@@ -52,7 +52,7 @@ func tool(t *testing.T, name string, args ...string) (string, error) {
 // h2spec runs all of h2spec, the strict cases as well. What fails is run once more by
 // itself: some cases wait for two seconds of a machine that may be busy.
 func h2spec(t *testing.T, e *edge, r *results) {
-	host, port, err := net.SplitHostPort(relayTLS(t, e.HTTPS, e.site(t, "h2spec", startOrigin(t), e.policy)))
+	host, port, err := net.SplitHostPort(relayTLS(t, e.HTTPS, e.site(t, "h2spec", startOrigin(t))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func h2spec(t *testing.T, e *edge, r *results) {
 func runH2spec(t *testing.T, host, port string, only ...string) map[string]error {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "h2spec.xml")
-	out, err := tool(t, program.Tool(t, "h2spec"), append([]string{"-S", "-h", host, "-p", port, "-o", "2", "-j", report}, only...)...)
+	out, err := tool(t, program.Tool(t, "h2spec"), append([]string{"-S", "-h", host, "-p", port, "-o", "2", "-P", "/1000/h2spec", "-j", report}, only...)...)
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 		t.Fatalf("h2spec: %v", err)
 	}
@@ -119,7 +119,7 @@ func startOrigin(t *testing.T) string {
 // programs asks by curl and h2load.
 func programs(t *testing.T, e *edge, r *results) {
 	const size = 100_000
-	host := e.site(t, "programs", startOrigin(t), e.policy)
+	host := e.site(t, "programs", startOrigin(t))
 	_, clear, _ := net.SplitHostPort(e.HTTP)
 	_, secure, _ := net.SplitHostPort(e.HTTPS)
 	urls := map[string]string{"http": "http://" + host + ":" + clear, "https": "https://" + host + ":" + secure}

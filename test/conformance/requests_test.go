@@ -74,7 +74,7 @@ func (c requestCase) wanted() []string {
 
 func requests(t *testing.T, e *edge, r *results) {
 	origin := startRecorder(t)
-	host := e.site(t, "requests", origin.address(), e.policy)
+	host := e.site(t, "requests", origin.address())
 	queue := make(chan requestCase)
 	var all sync.WaitGroup
 	for range together {

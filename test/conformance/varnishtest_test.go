@@ -29,7 +29,7 @@ func varnishtest(t *testing.T, e *edge, r *results) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		host := e.site(t, "vtc-"+id, at, e.policy)
+		host := e.site(t, "vtc-"+id, at)
 		out, err := tool(t, "varnishtest", "-t", "20", "-D", "edge="+e.HTTP, "-D", "host="+host, "-D", "port="+port, file)
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, vtcProblem.FindString(out))
