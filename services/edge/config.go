@@ -45,7 +45,10 @@ type Config struct {
 	BaseDomain      string `help:"Domain of generated host names, for the default certificate." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
 	Brand           string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`
 
-	CacheBytes   int64 `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
+	CacheBytes     int64  `help:"Size of the cache in memory in bytes." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
+	DiskCacheBytes int64  `help:"Size of the cache on disk in bytes, in the directory cache below --data. One object may take an eighth of it. 0 is none, and then objects live in memory alone." name:"disk-cache-bytes" default:"10737418240" env:"SEAFRONT_DISK_CACHE_BYTES"`
+	AccessLog      string `help:"Where one line for each request goes: stdout, off, or the path of a file, which is opened anew at SIGHUP." name:"access-log" default:"stdout" env:"SEAFRONT_ACCESS_LOG"`
+
 	MaxFillBytes int64 `help:"Bytes that all origin responses under way may hold in memory." name:"max-fill-bytes" default:"268435456" env:"SEAFRONT_MAX_FILL_BYTES"`
 
 	MaxConnections        int            `help:"Viewer connections in all; one more is closed at once." name:"max-connections" default:"100000" env:"SEAFRONT_MAX_CONNECTIONS"`

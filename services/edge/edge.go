@@ -23,7 +23,9 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
+	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
 	"github.com/seafront-cdn/seafront/services/edge/internal/debug"
+	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
@@ -41,6 +43,9 @@ type Edge struct {
 	clear, secure, admin net.Listener
 	etcd                 *clientv3.Client
 	kept                 *lastgood.Store
+	disk                 *disk.Log // nil without
+	access               *accesslog.Log
+	accessFile           *accesslog.File // nil unless the log is one
 	objects              *store.Store
 	reporter             *report.Reporter
 	follower             *follow.Follower
@@ -104,7 +109,9 @@ func (e *Edge) wire() error {
 	if err != nil {
 		return err
 	}
-	e.objects = store.Open(cfg.CacheBytes, ended)
+	if err := errors.Join(e.openCache(ended), e.openAccessLog()); err != nil {
+		return err
+	}
 	answers, err := e.answers(words, ended)
 	if err != nil {
 		return err
@@ -136,7 +143,7 @@ func (e *Edge) answers(words brand.Brand, ended *invalidation.Table) (*pipeline.
 	answers, err := pipeline.New(pipeline.Config{
 		Snapshots: e.follower, Store: e.objects, Invalidations: ended, Origins: origins, Brand: words, Pop: cfg.Pop,
 		PublicHTTPSPort: e.publicHTTPSPort(), MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes,
-		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Log: t.Log, Tracer: requestTracer(t), Meter: t.Meter,
+		MaxFillBytes: cfg.MaxFillBytes, TrustTrace: cfg.trusts, Events: e.access, Log: t.Log, Tracer: requestTracer(t), Meter: t.Meter,
 	})
 	if err != nil {
 		return nil, err
@@ -196,6 +203,10 @@ func (e *Edge) Run(ctx context.Context) (err error) {
 	parts.Go(func() error { return e.objects.Run(following, e.kept.Forget) })
 	parts.Go(func() error { return e.overload.Run(following) })
 	parts.Go(func() error { return e.kept.Run(keeping) })
+	parts.Go(func() error { return e.writeAccessLog(keeping) })
+	if e.disk != nil {
+		parts.Go(func() error { return e.disk.Run(keeping) })
+	}
 	parts.Go(func() error { return e.cfg.Telemetry.ServeAdmin(keeping, e.admin, e.pages) })
 	e.running.Store(true)
 	return parts.Wait()

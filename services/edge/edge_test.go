@@ -307,8 +307,13 @@ func TestExplain(t *testing.T) {
 	awaitStatus(t, c, applied(write(t, c, "1", site(t, "1", newOrigin(t), optimized))))
 	want(t, "first", e.get("http://d1.cdn.test/a"), 200, "Miss")
 	want(t, "second", e.get("http://d1.cdn.test/a"), 200, "Hit")
-	page := e.page("/debug/key?url=http://d1.cdn.test/a&header=Accept-Encoding:gzip")
-	stored, _ := page["stored"].([]any)
+	var page map[string]any
+	var stored []any
+	await(t, func() bool { // an answer is stored right after it was sent
+		page = e.page("/debug/key?url=http://d1.cdn.test/a&header=Accept-Encoding:gzip")
+		stored, _ = page["stored"].([]any)
+		return len(stored) == 1
+	})
 	if page["distribution"] != "1" || page["behavior"] != "*" || page["cache_policy"] == "" || page["key_hex"] == "" || len(stored) != 1 {
 		t.Errorf("/debug/key: %v", page)
 	}

@@ -138,7 +138,11 @@ func startCache(ctx context.Context, t *testing.T, running *errgroup.Group, at s
 		parts.Go(func() error { return kept.Run(ctx) })
 		return parts.Wait()
 	})
-	return &cache{follower, ended, store.Open(1<<30, ended)}
+	objects, err := store.Open(store.Config{MemoryBytes: 1 << 30, Ended: ended})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cache{follower, ended, objects}
 }
 
 func key(i int) cachekey.Key {

@@ -262,7 +262,11 @@ func (a *actor) start(client *clientv3.Client) {
 		a.t.Fatal(err, refused)
 	}
 	ended := invalidation.New(content.Era, content.Floor)
-	p := &process{cache: store.Open(1<<20, ended), disk: &disk{to: kept}, gate: &gateway{}}
+	objects, err := store.Open(store.Config{MemoryBytes: 1 << 20, Ended: ended})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	p := &process{cache: objects, disk: &disk{to: kept}, gate: &gateway{}}
 	p.follower, err = follow.New(follow.Config{
 		Etcd: client, Edge: a.name, Report: a, Keep: p.disk, Invalidations: ended, Log: quiet,
 		Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider(), BeforeSwap: p.gate.wait,

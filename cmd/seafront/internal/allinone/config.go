@@ -31,13 +31,15 @@ type Config struct {
 
 	program.ClusterKeys
 
-	BaseDomain string `help:"Domain of generated host names. Names below localhost reach this machine without DNS." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
-	Brand      string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`
-	EdgeID     string `help:"Name of the edge." name:"edge-id" default:"edge-1" env:"SEAFRONT_EDGE_ID"`
-	Pop        string `help:"Point of presence of the edge." default:"LOC1" env:"SEAFRONT_EDGE_POP"`
-	CacheBytes int64  `help:"Size of the cache in bytes. One object may take an eighth of it." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
-	Resolver   string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
-	ReadyFile  string `help:"File to write all addresses to, as JSON, once everything answers." name:"ready-file" type:"path" env:"SEAFRONT_READY_FILE" placeholder:"FILE"`
+	BaseDomain     string `help:"Domain of generated host names. Names below localhost reach this machine without DNS." name:"base-domain" default:"seafront.localhost" env:"SEAFRONT_BASE_DOMAIN"`
+	Brand          string `help:"Words in header names and values: seafront or cloudfront." default:"seafront" enum:"seafront,cloudfront" env:"SEAFRONT_BRAND"`
+	EdgeID         string `help:"Name of the edge." name:"edge-id" default:"edge-1" env:"SEAFRONT_EDGE_ID"`
+	Pop            string `help:"Point of presence of the edge." default:"LOC1" env:"SEAFRONT_EDGE_POP"`
+	CacheBytes     int64  `help:"Size of the cache in memory in bytes." name:"cache-bytes" default:"1073741824" env:"SEAFRONT_CACHE_BYTES"`
+	DiskCacheBytes int64  `help:"Size of the cache on disk in bytes, below --data. One object may take an eighth of it. 0 is none." name:"disk-cache-bytes" default:"4294967296" env:"SEAFRONT_DISK_CACHE_BYTES"`
+	AccessLog      string `help:"Where one line for each viewer request goes: stdout, off, or the path of a file." name:"access-log" default:"stdout" env:"SEAFRONT_ACCESS_LOG"`
+	Resolver       string `help:"DNS server, host:port, that names of origins are asked of. Empty is the system's." env:"SEAFRONT_RESOLVER" placeholder:"ADDR"`
+	ReadyFile      string `help:"File to write all addresses to, as JSON, once everything answers." name:"ready-file" type:"path" env:"SEAFRONT_READY_FILE" placeholder:"FILE"`
 
 	Limits config.Limits `embed:"" prefix:"max-"`
 

@@ -19,7 +19,7 @@ func newEdge(c Config, t *telemetry.Telemetry, client *clientv3.Client, secrets 
 		Etcd: client, DataDir: c.dir("edge"), Secrets: secrets, Telemetry: t,
 		HTTPListen: c.HTTPListen, HTTPSListen: c.HTTPSListen, AdminListen: c.AdminListen,
 		PublicHTTPSPort: c.PublicHTTPSPort, BaseDomain: c.BaseDomain, Brand: c.Brand,
-		CacheBytes: c.CacheBytes, Resolver: c.Resolver,
+		CacheBytes: c.CacheBytes, DiskCacheBytes: c.DiskCacheBytes, AccessLog: c.AccessLog, Resolver: c.Resolver,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)

@@ -40,7 +40,10 @@ func TestAsk(t *testing.T) {
 
 func FuzzExplain(f *testing.F) {
 	f.Add("http://d1.cdn.test/a?b", "GET", "Accept-Encoding: gzip")
-	objects := store.Open(1<<20, invalidation.New(1, 0))
+	objects, err := store.Open(store.Config{MemoryBytes: 1 << 20, Ended: invalidation.New(1, 0)})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, address, method, header string) {
 		q, err := ask(url.Values{"url": {address}, "method": {method}, "header": {header}})
 		if err != nil {

@@ -69,7 +69,7 @@ func (r *Request) Own() {
 // Sender is the adapter's side of an exchange: it puts one answer on the wire.
 type Sender interface {
 	// Send writes head and body and returns how many body bytes the viewer's
-	// connection took. It closes the body. An error means that the answer is not
+	// connection took. What the answer holds is valid until Send returns, no longer. It closes the body. An error means that the answer is not
 	// whole; the adapter then ends the connection (D17.12). A HEAD request's answer
 	// is sent without its body, whatever the answer holds.
 	Send(ctx context.Context, a *Answer) (sent int64, err error)

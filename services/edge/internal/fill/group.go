@@ -101,6 +101,9 @@ func NewGroup[H any](cfg Config) *Group[H] {
 	}
 }
 
+// Window is how much of a body that is not kept a fill holds.
+func (g *Group[H]) Window() int64 { return g.window }
+
 // Place says which fills a request may join.
 type Place struct {
 	Key cachekey.Key
@@ -146,6 +149,18 @@ func (g *Group[H]) Start(ctx context.Context, at Place, run Run[H]) bool {
 	f.key, f.began = at.Key, at.Began
 	g.open[at.Key] = f
 	return true
+}
+
+// Move lets the fill be joined at another key from now on, unless there is one.
+func (f *Fill[H]) Move(key cachekey.Key) {
+	g := f.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unlist(f)
+	f.key = key
+	if _, taken := g.open[key]; !taken {
+		g.open[key] = f
+	}
 }
 
 // Outdate ends the usefulness of the fill at a key, if there is one, to all but those

@@ -48,6 +48,12 @@ type Stamp struct {
 	revision atomic.Int64
 }
 
+// Set makes s the stamp of m. Nobody else may know s yet.
+func (s *Stamp) Set(m Moment) {
+	s.era = m.Era
+	s.revision.Store(m.Revision)
+}
+
 // Moment returns the present value.
 func (s *Stamp) Moment() Moment {
 	if s == nil {

@@ -85,6 +85,13 @@ func (t *Table) Moment() Moment {
 	return Moment{Era: t.era.Load(), Revision: t.newest.Load()}
 }
 
+// Settled says whether an object with that stamp is alive for sure, because nothing at all
+// was invalidated since. It is the quick beginning of Dead.
+func (t *Table) Settled(s *Stamp) bool {
+	at := s.Moment()
+	return at.Era == t.era.Load() && t.newest.Load() <= at.Revision
+}
+
 // Dead says whether an object with that key, stamp and tags is dead, and what ended
 // it, which is nil where no single invalidation did. The stamp of one that lives is
 // raised. Tags are those of ParseTags.

@@ -22,13 +22,16 @@ var errUnasked = errors.New("answer to another kind of request")
 // ask is the life of a fill: it asks the origin, decides with httpcache what may be
 // done with the answer, and feeds it to the readers while it is being stored.
 func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) error {
-	if !q.apart && p.meanwhile(f, &q) {
+	if !q.apart && p.meanwhile(ctx, f, &q) {
 		return nil
 	}
 	if q.object != nil && !p.Store.Alive(q.object) {
 		q.object = nil // D25.14: no condition by it, and no falling back on it
 	}
 	req, validating := q.withValidators()
+	if q.slice >= 0 {
+		req.Header = append(req.Header.Clone(1), header.Field{Name: "Range", Value: sliceRange(q.slice)})
+	}
 	ctx, span := p.startOrigin(ctx, &q, &req, validating)
 	defer span.End()
 	res, err := p.Origins.Fetch(ctx, &req)
@@ -50,13 +53,17 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 	case res.Status == 304 && validating:
 		p.refreshed(f, &q, res, from)
 		return nil
-	case q.rules.Failed(res.Status) && p.mayFallBack(&q):
+	case q.rules.Failed(res.Status) && p.mayFallBack(ctx, &q):
 		p.fallBack(f, &q, &served{
 			attempts: res.Attempts, failure: "status " + strconv.Itoa(res.Status), span: from,
 		}, res.Status)
 		return nil
 	}
-	err = p.pour(ctx, f, &q, res, from)
+	if res.Status == 206 {
+		err = p.pourSlice(ctx, f, &q, res, from)
+	} else {
+		err = p.pour(ctx, f, &q, res, from)
+	}
 	if err != nil {
 		span.RecordError(errors.New(clip(err.Error())))
 	}
@@ -65,8 +72,8 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 
 // meanwhile answers with an object that was stored between lookup and the beginning
 // of this fill: without it the end of one fill would be the beginning of another.
-func (p *Pipeline) meanwhile(f *fill.Fill[*served], q *question) bool {
-	now := q.search(p)
+func (p *Pipeline) meanwhile(ctx context.Context, f *fill.Fill[*served], q *question) bool {
+	now := q.search(ctx, p)
 	if now.usable && !now.refresh {
 		f.Begin(&served{object: now.object, result: ResultHit}, fill.Body{Shared: true})
 		return true
@@ -77,7 +84,7 @@ func (p *Pipeline) meanwhile(f *fill.Fill[*served], q *question) bool {
 
 // accept refuses answers to what was not asked.
 func (q *question) accept(res *origin.Response, validating bool) error {
-	if res.Status == 206 || res.Status == 304 && !validating {
+	if res.Status == 206 && q.slice < 0 || res.Status == 304 && !validating {
 		return &origin.Error{
 			Kind: origin.Invalid, Origin: q.request.Origin.Name, Attempts: res.Attempts,
 			Reused: res.Reused, RemoteAddr: res.RemoteAddr, Err: errUnasked,
@@ -87,8 +94,8 @@ func (q *question) accept(res *origin.Response, validating bool) error {
 }
 
 // mayFallBack says whether there is an object to serve when the origin fails.
-func (p *Pipeline) mayFallBack(q *question) bool {
-	p.recall(q)
+func (p *Pipeline) mayFallBack(ctx context.Context, q *question) bool {
+	p.recall(ctx, q)
 	return p.mayServeStale(q.object, httpcache.Failing, p.Now())
 }
 
@@ -98,7 +105,7 @@ func (p *Pipeline) pour(
 	ctx context.Context, f *fill.Fill[*served], q *question, res *origin.Response, from trace.SpanContext,
 ) error {
 	p.complete(q, res)
-	p.freshen(q, res)
+	p.freshen(ctx, q, res)
 	a := httpcache.Assess(q.wants, httpcache.Response{
 		Status: res.Status, Header: res.Header, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
 	}, q.rules)
@@ -110,28 +117,52 @@ func (p *Pipeline) pour(
 	}
 	body := fill.Body{Size: size, Shared: a.Shareable}
 	if a.Storable || a.Shareable {
-		body.Keep = p.Store.MaxObject() - object.Cost()
+		body.Keep = max(p.Store.MaxInline(), p.fills.Window())
 	}
 	storable := a.Storable
-	if size > body.Keep && size > 0 {
+	if size > p.Store.MaxSliced() {
 		// Too large to be stored: one viewer each, with back-pressure (design 3.9).
 		if body.Keep, body.Shared = 0, false; storable {
 			storable, a.Reason = false, httpcache.ReasonTooLarge
 		}
 	}
+	w := &sliceWriter{p: p, q: q, id: p.Store.NewSlices()}
+	if storable && q.request.Method != "HEAD" {
+		body.Spill = w.write
+	}
+	if size > body.Keep && body.Spill != nil {
+		p.announce(q, res, object, w.id, a.Vary)
+	}
 	if !storable {
 		p.forget(q, res.Status, a.Reason, body.Shared)
 	}
-	body.Passed = func() { p.forget(q, res.Status, a.Reason, false) }
+	body.Passed = func() {
+		if body.Spill == nil {
+			p.forget(q, res.Status, a.Reason, false)
+		}
+	}
 	f.Begin(&served{
-		vary: a.Vary, selecting: q.selecting,
+		vary: a.Vary, selecting: q.selecting, parts: q.partial,
 		status: res.Status, header: viewer, shared: object.Header, size: size, result: ResultMiss,
 		received: res.ResponseTime, initialAge: a.InitialAge,
 		attempts: res.Attempts, reason: a.Reason, span: from,
 	}, body)
 	pieces, whole, err := f.Copy(ctx, res.Body)
-	if err != nil || !whole || !storable || f.Outdated() {
+	if err != nil || !storable || f.Outdated() {
 		return err
+	}
+	if whole && lengthOf(pieces) > p.Store.MaxInline() {
+		for _, b := range pieces {
+			_ = w.write(b) // it does not fail
+		}
+		whole, pieces = false, nil
+	}
+	if !whole {
+		if !w.end() {
+			p.forget(q, res.Status, a.Reason, false)
+			return nil
+		}
+		object.Slices, object.Size = w.id, w.size
 	}
 	p.save(q, object, pieces, a.Vary)
 	return nil

@@ -4,7 +4,6 @@ package pipeline
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
+	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
@@ -37,7 +37,7 @@ func hitEdge(tb testing.TB) (*edge, *exchange.Request) {
 	e := newEdge(tb, options{
 		meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
 		change: func(c *Config) {
-			c.Log = slog.New(slog.NewJSONHandler(nowhere{}, nil)) // written out, unlike that of slog.DiscardHandler
+			c.Events = accesslog.New(accesslog.Config{To: nowhere{}}) // lines are made, and left out when the room is full
 			c.Sample = func() bool { return false }
 		},
 	})

@@ -73,14 +73,13 @@ func TestViewerDirectivesAreIgnored(t *testing.T) {
 	for _, cc := range []string{"no-cache", "no-store", "max-age=0", "only-if-cached"} {
 		e.want("D4.13: "+cc, e.get("/", "Cache-Control", cc, "Pragma", "no-cache"), 200, "Hit", "body", 0)
 	}
-	e.get("/new", "Cache-Control", "only-if-cached", "Range", "bytes=0-1", "If-Range", `"1"`, "Authorization", "x")
+	e.get("/new", "Cache-Control", "only-if-cached", "Authorization", "x")
 	for _, f := range e.origin.requests()[0].Header {
 		switch f.Name {
-		case "Cache-Control", "Range", "If-Range", "Authorization":
+		case "Cache-Control", "Authorization":
 			t.Errorf("D15.2: %s reached the origin", f.Name)
 		}
 	}
-	e.want("range is ignored", e.get("/", "Range", "bytes=0-1"), 200, "Hit", "body", 0)
 }
 
 func TestRevalidation(t *testing.T) {
@@ -272,10 +271,10 @@ func TestOverload(t *testing.T) {
 }
 
 func TestAnswersThatWereNotAskedFor(t *testing.T) {
-	for name, status := range map[string]int{"304 without a condition": 304, "206 without a range": 206} {
+	for name, status := range map[string]int{"304 without a condition": 304, "206 without Content-Range": 206} {
 		e := newEdge(t, options{})
 		e.origin.says(text(status, ""))
-		if g := e.get("/", "If-None-Match", `"1"`, "Range", "bytes=0-0"); g.status != 502 {
+		if g := e.get("/", "If-None-Match", `"1"`); g.status != 502 {
 			t.Errorf("%s: %d", name, g.status)
 		}
 	}
@@ -368,8 +367,8 @@ func TestHitForMiss(t *testing.T) {
 		e.origin.says(text(200, "mine", "Cache-Control", "private"))
 		e.want("D13.1: private", e.get("/"), 200, "Miss", "mine", 1)
 		e.want("D13.1: private again", e.get("/"), 200, "Miss", "mine", 1)
-		if s := e.Store.Stats(); s.Objects != 1 {
-			t.Errorf("design 3.9: %d objects, want a marker", s.Objects)
+		if s := e.Store.Stats().Memory; s.Records != 1 {
+			t.Errorf("design 3.9: %d objects, want a marker", s.Records)
 		}
 		e.origin.says(text(200, "ours"))
 		e.want("an answer for all", e.get("/"), 200, "Miss", "ours", 1)
@@ -386,7 +385,7 @@ func TestLargerThanTheStoreTakes(t *testing.T) {
 	e.origin.set(func(*origin.Request) page { return page{status: 200, text: big, chunked: true} })
 	e.want("chunked", e.get("/chunked"), 200, "Miss", big, 1)
 	e.want("not stored", e.get("/chunked"), 200, "Miss", big, 1)
-	if s := e.Store.Stats(); s.Bytes > 1<<16 {
+	if s := e.Store.Stats().Memory; s.Live > 1<<16 {
 		t.Errorf("store holds %+v", s)
 	}
 	e.origin.says(page{status: 200, text: "small", chunked: true})

@@ -221,7 +221,7 @@ func TestEverybodyLeaves(t *testing.T) {
 					close(body.pieces)
 				}
 				synctest.Wait()
-				if got := e.Store.Stats().Objects == 1; got != tt.stored {
+				if _, got := e.Store.Peek(keyOf(e, "/")); got != tt.stored {
 					t.Errorf("stored: %v, want %v", got, tt.stored)
 				}
 				if s := e.fills.Stats(); s.Fills != 0 || s.Bytes != 0 {
@@ -409,7 +409,7 @@ func TestMemoryIsBoundedWithAStoppedViewer(t *testing.T) {
 		most := int64(0)
 		counted := &counting{after: stopped.taken, each: func() { most = max(most, e.fills.Stats().Bytes) }}
 		e.Serve(t.Context(), ask("/"), counted)
-		if bound := e.Store.MaxObject() + window; counted.n != size || most > bound {
+		if bound := e.Store.MaxInline() + window; counted.n != size || most > bound {
 			t.Errorf("design 3.9: %d bytes sent, up to %d held, bound %d", counted.n, most, bound)
 		}
 		close(stop)
@@ -503,7 +503,7 @@ func TestViewerLeavesBeforeTheHead(t *testing.T) {
 		}
 		close(hang)
 		synctest.Wait()
-		if s := e.Store.Stats(); s.Objects != 0 {
+		if s := e.Store.Stats().Memory; s.Records != 0 {
 			t.Error("D14.14: stored for nobody")
 		}
 	})

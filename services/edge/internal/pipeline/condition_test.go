@@ -72,8 +72,8 @@ func TestConditionsWithCachingOff(t *testing.T) {
 	})
 	e.want("D14.3: the origin's 304 passes", e.get("/", "If-None-Match", `"1"`), 304, "Miss", "", 1)
 	e.want("D15.2: other tag", e.get("/", "If-None-Match", `"2"`), 200, "Miss", "body", 1)
-	if s := e.Store.Stats(); s.Objects != 0 {
-		t.Errorf("D13.3: %d objects", s.Objects)
+	if s := e.Store.Stats().Memory; s.Records != 0 {
+		t.Errorf("D13.3: %d objects", s.Records)
 	}
 	if !strings.Contains(e.log.String(), `"outcome":"bypass"`) {
 		t.Error("D13.3: outcome is not bypass")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/byterange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
 )
@@ -32,7 +33,9 @@ func (p *Pipeline) deliver(ctx context.Context, x *visit, to exchange.Sender) {
 	if x.passing != nil {
 		x.passing.end()
 	}
-	x.condition()
+	if !x.condition() {
+		p.cut(x)
+	}
 	p.compose(x)
 	p.send(ctx, x, to)
 }
@@ -50,13 +53,13 @@ func (p *Pipeline) send(ctx context.Context, x *visit, to exchange.Sender) {
 
 // condition applies the viewer's conditions to an answer that could be anyone's
 // (D14.2). With cookies forwarded there are none (D14.4); with caching off the origin
-// has seen them.
-func (x *visit) condition() {
+// has seen them. It says whether one has decided what the answer is.
+func (x *visit) condition() (decided bool) {
 	r := &x.reply
-	if x.outcome == 0 || x.outcome == Bypass || !x.rules.AnswersConditions() || r.made != "" {
-		return
+	if x.outcome == 0 || x.outcome == Bypass || !x.rules.AnswersConditions() || r.made != "" || !conditional(x.header) {
+		return false
 	}
-	stored := httpcache.Response{Status: r.status, Header: r.header, ResponseTime: r.received}
+	stored := httpcache.Response{Status: r.status, Header: x.replyHeader(), ResponseTime: r.received}
 	switch httpcache.Evaluate(x.req.Method, x.header, stored) {
 	case httpcache.NotModified:
 		r.status, r.body = 304, exchange.Body{}
@@ -66,11 +69,30 @@ func (x *visit) condition() {
 	case httpcache.PreconditionFailed:
 		x.refuse(412, "A precondition of this request does not hold.")
 	default:
-		return
+		return false
 	}
 	if x.reader != nil {
 		x.reader.Release() // the viewer has what it wants; the store has not
 	}
+	return true
+}
+
+// conditional says whether a viewer's header has a condition.
+func conditional(h header.Fields) bool {
+	for i := range h {
+		if n := h[i].Name; len(n) > 3 && n[2] == '-' && header.Equal(n[:3], "If-") {
+			return true
+		}
+	}
+	return false
+}
+
+// replyHeader is the header of the reply as fields.
+func (x *visit) replyHeader() header.Fields {
+	if o := x.reply.object; o != nil {
+		return o.Fields(x.room.stored[:0])
+	}
+	return x.reply.header
 }
 
 // compose makes the answer of the reply: the fields that came from the origin, then
@@ -85,14 +107,23 @@ func (p *Pipeline) compose(x *visit) {
 		h = p.redirect(x, len(x.own))
 	case r.object != nil && (!r.object.SetsCookie || x.rules.PassesSetCookie()):
 		lines = r.object.Lines(r.status)
-	default:
-		if r.object != nil && r.status == 304 {
-			r.header = httpcache.NotModifiedHeader(r.header)
+		if r.part.Length > 0 {
+			x.appendPart(&h)
 		}
-		h = r.header.Clone(len(x.own))
+	default:
+		h = x.replyHeader()
+		if r.object != nil && r.status == 304 {
+			h = httpcache.NotModifiedHeader(h)
+		}
+		if h = h.Clone(len(x.own)); r.part.Length > 0 {
+			h = byterange.Header(h, r.part, r.size)
+		}
 		if !x.rules.PassesSetCookie() {
 			h.Del("Set-Cookie") // D17.6, also if it was stored under another policy
 		}
+	}
+	if r.unsatisfied {
+		h.Add("Content-Range", string(byterange.AppendUnsatisfied(nil, r.size))) // D19.5
 	}
 	h.Add("Via", p.words.via)
 	h.Add("X-Cache", p.words.xcache[r.result])

@@ -25,6 +25,14 @@ type served struct {
 	vary      httpcache.Vary
 	selecting header.Fields
 
+	// parts: the answer is one to a request for parts, so viewers may get parts of it
+	// while it comes.
+	parts bool
+	// unusable: the answer is no use to a request that wanted a slice of it.
+	unusable bool
+	// part, if set, is a representation of which one slice comes now.
+	part *sliced
+
 	status int
 	// header is for the viewer whose request brought the answer, shared for those who
 	// waited (D17.7).
@@ -64,20 +72,28 @@ func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 		return x.refuse(400, badRequest)
 	}
 	x.origin, x.rules.S3 = o.Name, o.S3
+	x.alone = x.outcome == Bypass || x.ranged && x.apart
 	q := p.question(x, o)
-	if x.outcome == Bypass {
+	if x.alone {
 		return p.relay(ctx, x, q)
 	}
+	q.slice = x.firstSlice()
 	watched, stop := x.to.Watch(ctx)
 	a, err := p.await(watched, x, q)
 	left := watched.Err() != nil
 	stop()
 	if err != nil {
-		return p.unanswered(x, err, left)
+		return p.unanswered(ctx, x, err, left)
+	}
+	if a.unusable {
+		x.reader.Close()
+		x.reader, x.collapsed = nil, false
+		x.alone = true
+		return p.relay(ctx, x, p.question(x, o))
 	}
 	x.asked, x.originStatus = a, a.status
 	linkOrigin(ctx, x, a)
-	x.take(a, p.Now())
+	p.answered(ctx, x, a, p.Now())
 	return true
 }
 
@@ -138,14 +154,18 @@ func patience(o *snapshot.Origin) time.Duration {
 	return time.Duration(max(o.Attempts, 1)) * (o.ConnectTimeout + o.ReadTimeout)
 }
 
-// take makes what a fill has the answer of this viewer.
-func (x *visit) take(a *served, now time.Time) {
+// answered makes what a fill has the answer of this viewer.
+func (p *Pipeline) answered(ctx context.Context, x *visit, a *served, now time.Time) {
 	result := a.result
 	if x.collapsed {
 		result = ResultHit // D22.5
 	}
+	if a.part != nil {
+		p.takePart(ctx, x, a)
+		return
+	}
 	if a.object != nil {
-		x.stored(a.object, now, result)
+		p.stored(ctx, x, a.object, now, result)
 		return
 	}
 	x.reply = reply{
@@ -155,6 +175,9 @@ func (x *visit) take(a *served, now time.Time) {
 	if x.collapsed && a.made == "" {
 		x.reply.header = a.shared
 		x.reply.aged, x.reply.age = true, httpcache.Age(a.initialAge, a.received, now)
+	}
+	if (a.parts || x.collapsed) && a.size > 0 {
+		x.reply.source, x.reply.size = arriving{x.reader}, a.size
 	}
 	if a.size == 0 || a.made != "" {
 		x.reply.body = exchange.Body{}
@@ -168,7 +191,7 @@ func (x *visit) take(a *served, now time.Time) {
 }
 
 // unanswered is a request for which there was no fill, or none that came to a head.
-func (p *Pipeline) unanswered(x *visit, err error, left bool) bool {
+func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error, left bool) bool {
 	x.err = err
 	now := p.Now()
 	switch {
@@ -176,7 +199,7 @@ func (p *Pipeline) unanswered(x *visit, err error, left bool) bool {
 		x.left = true
 		return x.refuse(503, "The request was cancelled.")
 	case p.mayServeStale(x.object, httpcache.Unreachable, now):
-		return x.stored(x.object, now, ResultHit)
+		return p.stored(ctx, x, x.object, now, ResultHit)
 	case errors.Is(err, fill.ErrFull):
 		x.refuse(503, "The edge has too many requests under way.")
 		x.reply.result = ResultCapacity

@@ -51,6 +51,7 @@ func TestOriginRequestHeaders(t *testing.T) {
 		{Name: "X-Forwarded-For", Value: "192.0.2.4,192.0.2.3,2001:db8::7"}, // D15.3
 		{Name: "Via", Value: h.Get("Via")}, {Name: "X-Seafront-Id", Value: h.Get("X-Seafront-Id")},
 		{Name: "CDN-Loop", Value: "seafront.localhost"}, // D2.9
+		{Name: "Range", Value: "bytes=0-1048575"},       // design 3.8
 	}
 	if len(h) != len(want) {
 		t.Errorf("D15.2, D15.8: %v", h)

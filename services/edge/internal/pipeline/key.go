@@ -67,6 +67,7 @@ func (p *Pipeline) key(_ context.Context, x *visit) bool {
 		x.rules.Semantics, x.rules.Heuristic, x.rules.Targeted = httpcache.HTTP, policy.Heuristic, true
 		x.rules.Key = &policy.Key
 	}
+	x.ranges()
 	x.wants = httpcache.ParseRequest(x.kind(), x.header, x.rules)
 	x.keyRoom, x.forward = policy.Key.Append(x.keyRoom[:0], cachekey.Parts{
 		Distribution: x.distribution.ID,

@@ -14,7 +14,7 @@ import (
 
 // lookup asks: do we have it, and may we use it? What was invalidated is not there: the
 // store has held its stamp against the newest invalidation (D25.14).
-func (p *Pipeline) lookup(_ context.Context, x *visit) bool {
+func (p *Pipeline) lookup(ctx context.Context, x *visit) bool {
 	if x.relayed() {
 		x.outcome, x.apart = Bypass, true // D13.3, D14.9
 		x.why = httpcache.ForwardBypass
@@ -26,13 +26,13 @@ func (p *Pipeline) lookup(_ context.Context, x *visit) bool {
 	now := p.Now()
 	s := &x.search
 	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward}
-	p.find(x.keyRoom, x.forward.Encoding, s)
+	p.find(ctx, x.keyRoom, x.forward.Encoding, s)
 	x.apart = s.apart || !x.wants.Joins(x.rules) // D14.9
 	x.vary = s.vary
 	switch {
 	case s.usable:
 		x.outcome, x.object, x.refresh = Hit, s.object, s.refresh // D14.1
-		return x.stored(s.object, now, ResultHit)
+		return p.stored(ctx, x, s.object, now, ResultHit)
 	case s.unavailable || s.object == nil && httpcache.Absent(x.wants) == httpcache.Unavailable:
 		x.outcome = Miss
 		return x.refuse(504, "What is stored does not satisfy this request, which asks for nothing else.")
@@ -57,16 +57,28 @@ type search struct {
 	header   header.Fields
 	encoding *cachekey.Forward
 
-	// object answers if usable, or else is stale; nil if there is none. refresh says that
-	// it has to be refreshed meanwhile.
+	// object answers if usable, and is a view then, or else is stale; nil if there is none.
+	// refresh says that it has to be refreshed meanwhile.
 	object          *store.Object
+	room            store.View
 	usable, refresh bool
 	// unavailable: the viewer wants nothing from the origin.
 	unavailable bool
 	// apart: a marker or the object says that answers cannot be shared (D14.10).
 	apart bool
-	// vary is what the answers for the key vary by, where there is a mark.
-	vary httpcache.Vary
+	// vary is what the answers for the key vary by, where there is a mark. It lies in
+	// varyRoom, if it is not too long.
+	vary     httpcache.Vary
+	varyRoom [96]byte
+}
+
+// note remembers what a mark says, which is about to be released.
+func (s *search) note(v httpcache.Vary) {
+	if len(v) > len(s.varyRoom) {
+		s.vary = httpcache.Vary([]byte(v))
+		return
+	}
+	s.vary = httpcache.Vary(view(s.varyRoom[:copy(s.varyRoom[:], v)]))
 }
 
 // why is the reason for which the origin is asked about the object.
@@ -81,13 +93,13 @@ func (s *search) why() httpcache.Forward {
 // HEAD request is served by the object of a GET, or else by one of its own (D13.30,
 // D13.31). The bytes of the key are those of cachekey.Append; they come back as they
 // were.
-func (p *Pipeline) find(key []byte, class cachekey.Class, s *search) {
+func (p *Pipeline) find(ctx context.Context, key []byte, class cachekey.Class, s *search) {
 	for _, c := range class.Candidates() {
 		cachekey.SetEncoding(key, c)
-		if p.consider(key, s) {
+		if p.consider(ctx, key, s) {
 			break
 		}
-		if s.wants.Method == "HEAD" && p.consider(append(key, headSuffix), s) {
+		if s.wants.Method == "HEAD" && p.consider(ctx, append(key, headSuffix), s) {
 			break
 		}
 	}
@@ -96,13 +108,22 @@ func (p *Pipeline) find(key []byte, class cachekey.Class, s *search) {
 
 // consider looks one key up, and the variant below it that the request selects, and says
 // whether the search is over.
-func (p *Pipeline) consider(key []byte, s *search) bool {
-	o, ok := p.Store.Get(cachekey.View(key))
-	if ok && o.Vary != "" {
-		s.vary = o.Vary
-		o, ok = p.Store.Get(cachekey.View(o.Vary.AppendKey(key, selecting(s.header, s.encoding))))
+func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
+	v := &s.room
+	ok := p.Store.Get(ctx, cachekey.View(key), v)
+	if ok && v.Vary != "" {
+		s.note(v.Vary)
+		v.Release()
+		ok = p.Store.Get(ctx, cachekey.View(s.vary.AppendKey(key, selecting(s.header, s.encoding))), v)
 	}
-	return ok && s.weigh(o)
+	if !ok {
+		return false
+	}
+	over := s.weigh(&v.Object)
+	if s.object != &v.Object {
+		v.Release()
+	}
+	return over
 }
 
 // weigh says whether an object ends the search, and remembers the best so far.
@@ -123,7 +144,7 @@ func (s *search) weigh(o *store.Object) bool {
 		return true
 	case httpcache.Validate:
 		if s.object == nil {
-			s.object = o
+			s.object = o.Own()
 			s.apart = s.apart || o.Unshared
 		}
 	}

@@ -100,11 +100,11 @@ func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
 		return nil, err
 	}
 	return meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
-		s, f := p.Store.Stats(), p.fills.Stats()
+		s, f := p.Store.Stats().Memory, p.fills.Stats()
 		to.ObserveInt64(bytes, s.Bytes)
 		to.ObserveInt64(limit, s.Limit)
-		to.ObserveInt64(objects, s.Objects)
-		to.ObserveInt64(evictions, s.Evictions)
+		to.ObserveInt64(objects, s.Records)
+		to.ObserveInt64(evictions, s.EvictedRoom)
 		to.ObserveInt64(fills, f.Fills)
 		to.ObserveInt64(held, f.Bytes)
 		return nil

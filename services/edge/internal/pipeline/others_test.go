@@ -56,7 +56,7 @@ func TestVaryByWhatIsKeyed(t *testing.T) {
 	}
 	e.origin.says(text(200, "plain", "Cache-Control", "max-age=60", "Vary", "Accept-Encoding"))
 	e.want("another coding", e.get("/"), 200, "Miss", "plain", 1)
-	if n := e.Store.Stats().Objects; n != 2 {
+	if n := e.Store.Stats().Memory.Records; n != 2 {
 		t.Errorf("%d objects, want 2", n)
 	}
 }

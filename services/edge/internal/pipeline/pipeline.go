@@ -28,6 +28,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
@@ -74,7 +75,9 @@ type Config struct {
 	// start a span. It makes an unsampled hit free of tracing costs. Nil leaves the
 	// decision to the sampler of Tracer, which is asked by starting a span.
 	Sample func() bool
-	// Log gets one line for each request. Default: none.
+	// Events gets one event for each request, and keeps nothing of it. Nil: nobody does.
+	Events interface{ Append(e *accesslog.Event) }
+	// Log is told of what should not happen. Default: none.
 	Log *slog.Logger
 	// Tracer gives the spans. Nil: there are none.
 	Tracer trace.TracerProvider

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
@@ -40,8 +41,12 @@ type question struct {
 	// object is the stale object to validate, or to fall back on.
 	object *store.Object
 	// apart: nobody else waits for the answer.
-	apart  bool
-	traced bool // the request that began the fill is sampled
+	apart bool
+	// slice is the number of the slice that is asked for instead of the whole; -1 for none.
+	slice int64
+	// partial: the origin has answered with a part, which was the whole.
+	partial bool
+	traced  bool // the request that began the fill is sampled
 }
 
 // question builds the origin request of D15.1–D15.4 and D15.8: what is keyed goes to the
@@ -57,7 +62,7 @@ func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
 		name:    x.name, class: x.forward.Encoding, rules: x.rules,
 		wants: x.wants, selecting: selecting(x.header, &x.forward), vary: x.vary,
 		began: invalidation.Moment{Era: x.era, Revision: x.config.Revision}, tags: x.distribution.CacheTagHeader,
-		object: x.object, apart: x.apart, traced: x.span != nil,
+		object: x.object, apart: x.apart, traced: x.span != nil, slice: -1,
 	}
 	q.request.Header = sent.Header
 	if !q.request.Header.Has("User-Agent") { // D15.2
@@ -77,7 +82,7 @@ func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
 // alone (D14.3, D19.13); by the rules of CloudFront, conditions for reading do not where
 // cookies are sent as well (D14.4).
 func (p *Pipeline) forward(x *visit, o *snapshot.Origin) forward.Sent {
-	alone := x.outcome == Bypass
+	alone := x.alone
 	reading := x.req.Method == "GET" || x.req.Method == "HEAD"
 	return forward.Build(&x.policy.Key, x.forward, x.more, &forward.Request{
 		Method: x.req.Method, Host: x.req.Host, Query: x.query, Header: x.header, HasBody: x.req.HasBody,
@@ -105,7 +110,13 @@ func (p *Pipeline) addHops(h *header.Fields, x *visit) {
 
 // fillKey names the fill that the question is asked by: that of the variant, where it is
 // known by what variants are told apart. The answer to HEAD is no answer to GET.
-func (q *question) fillKey() cachekey.Key { return q.variant(q.place(q.name), q.vary) }
+func (q *question) fillKey() cachekey.Key {
+	k := q.variant(q.place(q.name), q.vary)
+	if q.slice >= 0 {
+		k += cachekey.Key("\x00slice " + strconv.FormatInt(q.slice, 10))
+	}
+	return k
+}
 
 // storeKey names the object that an answer becomes (D11.18), or the mark that leads to
 // its variants.
@@ -129,9 +140,13 @@ func (q *question) variant(k cachekey.Key, v httpcache.Vary) cachekey.Key {
 }
 
 // search looks for what the store has for the request by now.
-func (q *question) search(p *Pipeline) search {
-	s := search{now: p.Now(), wants: &q.wants, header: q.selecting}
-	p.find([]byte(q.name), q.class, &s)
+func (q *question) search(ctx context.Context, p *Pipeline) *search {
+	s := &search{now: p.Now(), wants: &q.wants, header: q.selecting}
+	p.find(ctx, []byte(q.name), q.class, s)
+	if s.object != nil {
+		s.object = s.object.Own()
+	}
+	s.room.Release()
 	return s
 }
 

@@ -9,75 +9,63 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
 )
 
 // record tells what happened: one event per request, with the same words in log line,
 // span and metrics.
 func (p *Pipeline) record(ctx context.Context, x *visit) {
 	now := p.Now()
-	took := now.Sub(x.started)
 	if x.span == nil {
 		ctx = p.keepFailed(ctx, x, now)
-		p.event(ctx, x, took)
+		p.event(ctx, x, now)
 		return
 	}
 	_, span := p.tracer.Start(ctx, "record")
-	p.event(ctx, x, took)
+	p.event(ctx, x, now)
 	span.End()
 	x.finish(x.span, now)
 }
 
 // event counts the request and writes its line.
-func (p *Pipeline) event(ctx context.Context, x *visit, took time.Duration) {
+func (p *Pipeline) event(ctx context.Context, x *visit, now time.Time) {
+	took := now.Sub(x.started)
 	p.metrics.request(ctx, x, took)
-	if !p.Log.Enabled(ctx, slog.LevelInfo) {
+	if p.Events == nil {
 		return
 	}
-	var room [24]slog.Attr
-	attrs := append(room[:0],
-		slog.String("method", clip(x.req.Method)),
-		slog.String("host", clip(x.req.Host)),
-		slog.String("path", clip(x.path)),
-		slog.String("protocol", protocols[protocol(x.req.Major, x.req.Minor)]),
-		slog.Int("status", x.status()),
-		slog.String("outcome", x.outcome.String()),
-		slog.String("result", x.reply.result.String()),
-		slog.Int64("bytes", x.sent),
-		slog.Duration("duration", took),
-		slog.String("request_id", x.id),
-	)
+	e := &x.event
+	*e = accesslog.Event{
+		Time: now, Method: clip(x.req.Method), Host: clip(x.req.Host), Path: clip(x.path),
+		Protocol: protocols[protocol(x.req.Major, x.req.Minor)], Status: x.status(),
+		Outcome: x.outcome.String(), Result: x.reply.result.String(), Bytes: x.sent, Duration: took,
+		RequestID: x.id, Viewer: x.req.Viewer.Addr(), Origin: x.origin, Collapsed: x.collapsed,
+	}
 	if x.config != nil {
-		attrs = append(attrs, slog.Int64("revision", x.config.Revision))
+		e.Revision = x.config.Revision
 	}
 	if x.distribution != nil {
-		attrs = append(attrs, slog.String("distribution", x.distribution.ID))
+		e.Distribution = x.distribution.ID
 	}
 	if x.behavior != nil {
-		attrs = append(attrs, slog.String("behavior", x.behavior.Pattern))
-	}
-	p.Log.LogAttrs(ctx, slog.LevelInfo, "request", x.originAttrs(attrs)...)
-}
-
-// originAttrs adds what the request has to do with an origin, and how it failed.
-func (x *visit) originAttrs(attrs []slog.Attr) []slog.Attr {
-	if x.origin != "" {
-		attrs = append(attrs, slog.String("origin", x.origin), slog.Bool("collapsed", x.collapsed))
+		e.Behavior = x.behavior.Pattern
 	}
 	if a := x.asked; a != nil {
-		if a.attempts > 0 {
-			attrs = append(attrs, slog.Int("attempts", a.attempts))
-		}
-		if a.failure != "" {
-			attrs = append(attrs, slog.String("origin_error", a.failure))
-		}
+		e.Attempts, e.OriginError = a.attempts, a.failure
 		if a.reason != 0 {
-			attrs = append(attrs, slog.String("reason", a.reason.String()))
+			e.Reason = a.reason.String()
 		}
 	}
 	if x.err != nil {
-		attrs = append(attrs, slog.String("error", x.err.Error()))
+		e.Error = x.err.Error()
 	}
-	return attrs
+	if s := trace.SpanContextFromContext(ctx); s.IsValid() {
+		e.TraceID, e.SpanID = s.TraceID(), s.SpanID()
+	}
+	p.Events.Append(e)
 }
 
 // panicked turns a panic into an entry of the log.

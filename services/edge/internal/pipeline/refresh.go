@@ -53,11 +53,11 @@ func (p *Pipeline) changed(x *visit, q *question, res *origin.Response) {
 
 // freshen lets the answer to a HEAD request speak of the stored answer to GET (RFC 9111
 // §4.3.5).
-func (p *Pipeline) freshen(q *question, res *origin.Response) {
+func (p *Pipeline) freshen(ctx context.Context, q *question, res *origin.Response) {
 	if q.request.Method != "HEAD" || q.rules.Semantics != httpcache.HTTP {
 		return
 	}
-	s := q.search(p)
+	s := q.search(ctx, p)
 	if s.object == nil || s.object.Head {
 		return
 	}

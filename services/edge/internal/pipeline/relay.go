@@ -40,7 +40,7 @@ func (x *visit) webSocket() bool {
 func (p *Pipeline) relay(ctx context.Context, x *visit, q *question) bool {
 	room, err := p.fills.Reserve(relayBytes)
 	if err != nil {
-		return p.unanswered(x, err, ctx.Err() != nil)
+		return p.unanswered(ctx, x, err, ctx.Err() != nil)
 	}
 	x.closers = append(x.closers, room)
 	p.passOn(x, q)
@@ -115,7 +115,7 @@ func (p *Pipeline) unrelayed(ctx context.Context, x *visit, err error) bool {
 		x.left = true
 		return x.refuse(503, "The request was cancelled.")
 	case !errors.As(err, &e):
-		return p.unanswered(x, err, ctx.Err() != nil)
+		return p.unanswered(ctx, x, err, ctx.Err() != nil)
 	}
 	x.asked = &served{attempts: e.Attempts, failure: e.Kind.String()}
 	x.refuse(e.Status(), madeReason(e))

@@ -70,7 +70,7 @@ func (p *Pipeline) vary(q *question, o *store.Object, v httpcache.Vary) {
 	if v == "" {
 		return
 	}
-	if now, ok := p.Store.Get(o.Key); !ok || now.Vary != v {
+	if now, ok := p.Store.Peek(o.Key); !ok || now.Vary != v || !p.Store.Alive(now) {
 		p.Store.Put(&store.Object{
 			Key: o.Key, Vary: v, ResponseTime: o.ResponseTime,
 			Lifetime: httpcache.MaxLifetime, Retain: httpcache.MaxLifetime, Stamp: q.began.Stamp(),
@@ -161,9 +161,9 @@ func (p *Pipeline) refreshed(f *fill.Fill[*served], q *question, res *origin.Res
 }
 
 // recall looks for an object to fall back on that has come since the lookup.
-func (p *Pipeline) recall(q *question) {
+func (p *Pipeline) recall(ctx context.Context, q *question) {
 	if q.object == nil && !q.rules.Disabled() {
-		q.object = q.search(p).object
+		q.object = q.search(ctx, p).object
 	}
 }
 
@@ -186,7 +186,7 @@ func (p *Pipeline) failed(
 	if ctx.Err() != nil || !errors.As(err, &e) {
 		return err // nobody waits, or this is no failure of the origin's
 	}
-	p.recall(q)
+	p.recall(ctx, q)
 	now := p.Now()
 	status := e.Status()
 	a := &served{attempts: e.Attempts, failure: e.Kind.String(), span: from}

@@ -26,6 +26,7 @@ import (
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
@@ -231,6 +232,16 @@ func (g *got) Send(ctx context.Context, a *exchange.Answer) (int64, error) {
 	return int64(b.Len()), g.err
 }
 
+// events writes each event at once.
+type events struct{ *slog.Logger }
+
+func (l events) Append(e *accesslog.Event) {
+	l.Info("request", "method", e.Method, "host", e.Host, "path", e.Path, "status", e.Status, "outcome", e.Outcome,
+		"result", e.Result, "request_id", e.RequestID, "distribution", e.Distribution, "behavior", e.Behavior,
+		"origin", e.Origin, "collapsed", e.Collapsed, "attempts", e.Attempts, "origin_error", e.OriginError,
+		"reason", e.Reason, "error", e.Error)
+}
+
 // edge is a Pipeline between a test and a fake origin.
 type edge struct {
 	*Pipeline
@@ -261,14 +272,24 @@ func newEdge(t testing.TB, o options) *edge {
 		o.policy = policyOf(0, time.Hour, 24*time.Hour)
 	}
 	if o.bytes == 0 {
-		o.bytes = 64 << 20
+		o.bytes = 128 << 20
 	}
 	e := &edge{t: t, origin: &fakeOrigin{}, config: &fixed{now: snapshotOf(t, o.site, o.policy, o.more...)}, log: &bytes.Buffer{}}
 	e.origin.says(text(200, "body"))
 	ended := invalidation.New(1, 0)
+	objects, err := store.Open(store.Config{MemoryBytes: o.bytes, Ended: ended})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := objects.Close(); err != nil {
+			t.Error(err) // somebody still holds something
+		}
+	})
 	cfg := Config{
-		Snapshots: e.config, Store: store.Open(o.bytes, ended), Invalidations: ended, Origins: e.origin, Brand: brand.Seafront(), Pop: "TST1",
-		Log: slog.New(slog.NewJSONHandler(&synced{w: e.log}, nil)), Tracer: o.tracer, Meter: o.meter,
+		Snapshots: e.config, Store: objects, Invalidations: ended, Origins: e.origin, Brand: brand.Seafront(), Pop: "TST1",
+		Events: events{slog.New(slog.NewJSONHandler(&synced{w: e.log}, nil))},
+		Log:    slog.New(slog.NewJSONHandler(&synced{w: e.log}, nil)), Tracer: o.tracer, Meter: o.meter,
 	}
 	if o.origins != nil {
 		cfg.Origins = o.origins

@@ -16,6 +16,8 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/forward"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
+	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
+	"github.com/seafront-cdn/seafront/services/edge/internal/byterange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
@@ -131,8 +133,15 @@ type visit struct {
 	vary httpcache.Vary
 	// why is the reason for which the origin is asked.
 	why httpcache.Forward
+	// parts is what the viewer asks for, if ranged.
+	parts  byterange.Set
+	ranged bool
+	// slicing is the question by which slices are fetched, once one is.
+	slicing *question
 	// apart: the request does not wait for others' answers, nor they for its own.
 	apart bool
+	// alone: the answer is for this viewer only, who gets what the origin says.
+	alone bool
 
 	to      exchange.Sender
 	gone    *atomic.Bool          // the viewer has left: set while something waits
@@ -159,11 +168,14 @@ type visit struct {
 
 // room is what a visit writes into, so that a hit allocates nothing.
 type room struct {
-	keyRoom []byte // of name
-	search  search
-	idRoom  [requestIDLength]byte
-	ageRoom [20]byte
-	own     [6]header.Field // of the edge, in the answer
+	keyRoom  []byte // of name
+	event    accesslog.Event
+	search   search
+	idRoom   [requestIDLength]byte
+	ageRoom  [20]byte
+	partRoom [96]byte
+	own      [9]header.Field  // of the edge, in the answer
+	stored   [32]header.Field // of a stored object
 }
 
 // visits are those that nobody uses.
@@ -180,6 +192,7 @@ func newVisit(req *exchange.Request, to exchange.Sender, now time.Time) *visit {
 // free ends a visit: nobody may use it or what it has written any more.
 func (x *visit) free() {
 	x.close()
+	x.search.room.Release()
 	keyRoom := x.keyRoom
 	*x = visit{}
 	x.keyRoom = keyRoom[:0]
@@ -190,6 +203,10 @@ func (x *visit) free() {
 // to outlive the exchange. It takes the steps again that have looked at it.
 func (p *Pipeline) keep(ctx context.Context, x *visit) bool {
 	x.req.Own()
+	if x.object != nil {
+		x.object = x.object.Own()
+	}
+	x.vary = httpcache.Vary(strings.Clone(string(x.vary)))
 	x.id = strings.Clone(x.id)
 	path, query, _ := strings.Cut(x.req.Target, "?")
 	if x.path != x.distribution.RootObject {
@@ -220,6 +237,14 @@ type reply struct {
 	received time.Time
 	// made is the reason line of an answer that the edge made.
 	made string
+	// source and size are a body of which parts can be sent, and its length; nil for bytes,
+	// and for what comes from the origin.
+	source byterange.Source
+	size   int64
+	// part is what a 206 has of it.
+	part byterange.Range
+	// unsatisfied: nothing of what the viewer asks for is within size.
+	unsatisfied bool
 	// location is where a redirect goes.
 	location string
 	// closing ends the viewer's connection (D4.6).
@@ -233,14 +258,17 @@ func (x *visit) refuse(status int, reason string) bool {
 }
 
 // stored makes a stored object the answer, and ends the path.
-func (x *visit) stored(o *store.Object, now time.Time, result Result) bool {
+func (p *Pipeline) stored(ctx context.Context, x *visit, o *store.Object, now time.Time, result Result) bool {
 	x.reply = reply{
-		status: o.Status, object: o, header: o.Header, made: o.Made, result: result, received: o.ResponseTime,
-		body: exchange.Chunks(o.Body, o.Size),
+		status: o.Status, object: o, made: o.Made, result: result, received: o.ResponseTime,
+		body: o.Content(),
 		aged: true, age: httpcache.Age(o.InitialAge, o.ResponseTime, now),
 	}
 	if o.Status >= 400 {
 		x.reply.result = ResultError // D18.10
+	}
+	if o.Slices != 0 {
+		p.inSlices(ctx, x, o)
 	}
 	return true
 }

@@ -1,176 +1,232 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package store keeps stored answers in memory, up to a limit in bytes. Which ones
-// stay is decided by how often and how recently they were asked for.
+// Package store keeps stored answers by key: those in use in memory, and all of them on
+// disk if there is one (design 3.8). What does not fit into one record lies in slices.
 //
-// It promises: an object is visible to all once Put has returned; one object takes
-// at most an eighth of the limit; objects never change, but for their stamps; what an
-// invalidation has ended is neither given out nor taken in (D25.14, D25.15). It does
-// not judge freshness, and it may drop any object at any moment. It starts no
-// goroutine.
+// It promises: an object is visible to all once Put has returned; objects never change,
+// but for their stamps; what an invalidation has ended is neither given out nor taken in
+// (D25.14, D25.15), nor does it come back after a restart; a hit in memory allocates
+// nothing. It does not judge freshness, and it may drop any object at any moment. It
+// starts no goroutine.
 package store
 
 import (
-	"math"
-
-	"github.com/maypok86/otter/v2"
-	"github.com/maypok86/otter/v2/stats"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
+	"github.com/seafront-cdn/seafront/services/edge/internal/memory"
 )
 
-// share of the limit that one object may take at most: with fewer than eight
-// objects of the largest kind there would be nothing to choose from.
-const share = 8
+const (
+	// maxInline is the longest body that lies with its head in one record. Longer ones are
+	// sent from files: for them that costs a third (design 3.7).
+	maxInline = 256 << 10
+	// stripes is how many writers can be busy at a time, each with another key.
+	stripes = 256
+)
+
+// Config says what a Store may use.
+type Config struct {
+	// MemoryBytes bounds what is in memory, at least a few MiB.
+	MemoryBytes int64
+	// Disk is the second tier, nil for none. The Store does not close it.
+	Disk *disk.Log
+	// Ended says which objects are dead.
+	Ended *invalidation.Table
+}
 
 // Store holds objects by key. It is safe for concurrent use.
 type Store struct {
-	objects *otter.Cache[cachekey.Key, *Object]
-	limit   int64
-	ended   *invalidation.Table
+	memory   *memory.Store
+	disk     *disk.Log
+	ended    *invalidation.Table
+	versions atomic.Uint64
+	seed     maphash.Seed
+	locks    [stripes]sync.Mutex // of writers, by key
 }
 
-// Open returns an empty store of that many bytes, counted as Object.Cost. Below a
-// few thousand it holds next to nothing. Which objects are dead, ended says.
-func Open(limit int64, ended *invalidation.Table) *Store {
-	limit = max(limit, 1)
-	return &Store{
-		limit: limit, ended: ended,
-		objects: otter.Must(&otter.Options[cachekey.Key, *Object]{
-			MaximumWeight: uint64(limit),
-			Weigher:       func(_ cachekey.Key, o *Object) uint32 { return uint32(o.Cost()) },
-			StatsRecorder: stats.NewCounter(),
-			// Room is made by whoever puts something in: no goroutine of its own, and
-			// the limit holds when Put returns.
-			Executor: func(task func()) { task() },
-			Logger:   &otter.NoopLogger{},
-		}),
+// Open returns a store of what is on disk.
+func Open(c Config) (*Store, error) {
+	m, err := memory.New(memory.Config{Limit: c.MemoryBytes, MaxRecord: SliceBytes + 4<<10})
+	if err != nil {
+		return nil, fmt.Errorf("open the cache in memory: %w", err)
+	}
+	s := &Store{memory: m, disk: c.Disk, ended: c.Ended, seed: maphash.MakeSeed()}
+	s.versions.Store(rand.Uint64())
+	return s, nil
+}
+
+// Close gives the memory back. It fails while views are held.
+func (s *Store) Close() error { return s.memory.Close() }
+
+// MaxInline is the longest body of an object that is not in slices.
+func (s *Store) MaxInline() int64 { return min(maxInline, int64(s.memory.MaxRecord())/2) }
+
+// Get makes v a view of the object of that key, to be released, and says whether there is
+// one. What is found dead is counted and removed.
+func (s *Store) Get(ctx context.Context, key cachekey.Key, v *View) bool {
+	if !s.look(ctx, key, v) {
+		return false
+	}
+	if s.settles(&v.Object) {
+		return true
+	}
+	if by, dead := s.ended.Dead(v.Key, v.Stamp, v.tagList()); dead {
+		if s.drop(v, memory.Invalidated) && by != nil {
+			by.Met() // by one of those who meet it at the same time
+		}
+		v.Release()
+		return false
+	}
+	s.raise(v)
+	return true
+}
+
+// look makes v a view of what is stored, be it dead.
+func (s *Store) look(ctx context.Context, key cachekey.Key, v *View) bool {
+	r, ok := s.memory.GetString(string(key))
+	if !ok {
+		return s.disk != nil && s.fetch(ctx, key, v)
+	}
+	return s.viewOf(r, v)
+}
+
+// viewOf makes v a view of a record in memory.
+func (s *Store) viewOf(r memory.Ref, v *View) bool {
+	if v.decode(cachekey.View(r.Key()), r.Bytes()) != nil {
+		r.Release()
+		return false
+	}
+	v.record = r
+	if at := int64(r.Word(wordRevision).Load()); at > v.stamp.Moment().Revision {
+		v.stamp.Set(invalidation.Moment{Era: v.stamp.Moment().Era, Revision: at})
+	}
+	return true
+}
+
+// wordRevision is the word of a record in memory that holds the revision of its stamp,
+// once that was raised.
+const wordRevision = 0
+
+// settles says whether a view is alive for sure.
+func (s *Store) settles(o *Object) bool { return s.ended.Settled(o.Stamp) }
+
+// raise writes a stamp that was raised into the record.
+func (s *Store) raise(v *View) {
+	if !v.record.Valid() {
+		return
+	}
+	w, to := v.record.Word(wordRevision), uint64(v.Stamp.Moment().Revision)
+	for now := w.Load(); now < to && !w.CompareAndSwap(now, to); now = w.Load() {
 	}
 }
 
-// MaxObject is the largest Object.Cost that Put takes.
-func (s *Store) MaxObject() int64 { return min(s.limit/share, math.MaxUint32) }
+// fetch makes v a view of an object that is on disk, and brings it into memory.
+func (s *Store) fetch(ctx context.Context, key cachekey.Key, v *View) bool {
+	r, ok := s.disk.Get(ctx, string(key))
+	if !ok {
+		return false
+	}
+	defer r.Release()
+	at := r.Stamp()
+	size := len(r.Head()) + int(r.Size())
+	d, ok := s.memory.Reserve([]byte(key), size)
+	if !ok {
+		b, err := r.Append(ctx, append(make([]byte, 0, size), r.Head()...))
+		if err != nil || v.decode(key.Own(), b) != nil {
+			return false
+		}
+		v.stamp.Set(invalidation.Moment{Era: at.Era, Revision: at.Revision})
+		return true
+	}
+	b := d.Bytes()
+	if n := copy(b, r.Head()); r.Size() > 0 {
+		if _, err := r.ReadAt(ctx, b[n:], 0); err != nil {
+			d.Discard()
+			return false
+		}
+	}
+	d.Word(wordRevision).Store(uint64(at.Revision))
+	lock := s.lock(key)
+	defer lock.Unlock()
+	if now, ok := s.memory.Peek([]byte(key)); ok { // somebody was faster
+		d.Discard()
+		return s.viewOf(now, v)
+	}
+	again, ok := s.disk.Get(ctx, string(key))
+	if !ok { // it was removed since
+		d.Discard()
+		return false
+	}
+	same := versionOf(again.Head()) == versionOf(b)
+	again.Release()
+	if !same {
+		d.Discard()
+		return false
+	}
+	return s.viewOf(d.Put(), v)
+}
 
-// Get returns the object of that key. One that is found dead is counted and removed.
-func (s *Store) Get(key cachekey.Key) (*Object, bool) {
-	o, ok := s.objects.GetIfPresent(key)
-	if !ok || !s.lives(o) {
+// Peek returns the object of that key as a value of its own, be it dead, and counts
+// nothing.
+func (s *Store) Peek(key cachekey.Key) (*Object, bool) {
+	var v View
+	if r, ok := s.memory.Peek([]byte(key)); ok && s.viewOf(r, &v) {
+		defer v.Release()
+		return v.Own(), true
+	}
+	if s.disk == nil {
 		return nil, false
 	}
-	return o, true
-}
-
-// Peek returns the object of that key, be it dead, and counts nothing.
-func (s *Store) Peek(key cachekey.Key) (*Object, bool) {
-	e, ok := s.objects.GetEntryQuietly(key)
-	return e.Value, ok
+	r, ok := s.disk.Get(context.Background(), string(key))
+	if !ok {
+		return nil, false
+	}
+	defer r.Release()
+	b, err := r.Append(context.Background(), append([]byte(nil), r.Head()...))
+	if err != nil || v.decode(key, b) != nil {
+		return nil, false
+	}
+	return v.Own(), true
 }
 
 // Alive says whether an object that Get has returned may still be used: it may have
 // been invalidated meanwhile.
 func (s *Store) Alive(o *Object) bool {
-	_, dead := s.ended.Dead(o.Key, o.Stamp, o.Tags)
-	return !dead
-}
-
-// lives is Alive for an object that is stored.
-func (s *Store) lives(o *Object) bool {
-	by, dead := s.ended.Dead(o.Key, o.Stamp, o.Tags)
-	if dead && s.remove(o) {
-		by.Met() // by one of those who meet it at the same time
+	if s.settles(o) {
+		return true
 	}
+	_, dead := s.ended.Dead(o.Key, o.Stamp, o.tagList())
 	return !dead
 }
 
-// remove removes o unless something else has taken its place, and says whether it did.
-func (s *Store) remove(o *Object) (removed bool) {
-	s.objects.ComputeIfPresent(o.Key, func(now *Object) (*Object, otter.ComputeOp) {
-		if removed = now == o; removed {
-			return nil, otter.InvalidateOp
-		}
-		return now, otter.CancelOp
-	})
-	return removed
+// lock locks writers of a key.
+func (s *Store) lock(key cachekey.Key) *sync.Mutex {
+	l := &s.locks[maphash.String(s.seed, string(key))%stripes]
+	l.Lock()
+	return l
 }
 
-// Put makes o the object of its key and says whether it could: one that is dead or
-// costs more than MaxObject is not kept, and what was stored before is gone.
-func (s *Store) Put(o *Object) bool {
-	if o.Cost() > s.MaxObject() || !s.fits(o) {
-		s.Delete(o.Key)
+// drop removes what v shows unless something else has taken its place, and says whether it did.
+func (s *Store) drop(v *View, why memory.Reason) bool {
+	lock := s.lock(v.Key)
+	defer lock.Unlock()
+	if v.record.Valid() {
+		if !s.memory.Remove(v.record, why) {
+			return false
+		}
+	} else if now, ok := s.Peek(v.Key); !ok || now.version != v.version {
 		return false
 	}
-	s.objects.Set(o.Key, o)
+	if s.disk != nil {
+		s.disk.Delete(string(v.Key))
+	}
 	return true
-}
-
-// fits says whether a new object is alive.
-func (s *Store) fits(o *Object) bool {
-	alive := s.Alive(o)
-	if !alive {
-		s.ended.Refused() // D25.15
-	}
-	return alive
-}
-
-// Offer is Put unless what has the place says, in stays, that it stays: stays is
-// called with it, under a lock, so that nothing comes in between. What is dead is not
-// asked. An o that is dead leaves what is there.
-func (s *Store) Offer(o *Object, stays func(now *Object) bool) {
-	if !s.fits(o) {
-		return
-	}
-	s.objects.Compute(o.Key, func(now *Object, found bool) (*Object, otter.ComputeOp) {
-		switch {
-		case found && s.Alive(now) && stays(now):
-			return now, otter.CancelOp
-		case o.Cost() <= s.MaxObject():
-			return o, otter.WriteOp
-		case found:
-			return nil, otter.InvalidateOp
-		default:
-			return nil, otter.CancelOp
-		}
-	})
-}
-
-// Replace puts next in the place of old, which has the same key, unless something
-// else has taken that place meanwhile: the outcome of asking about old must not
-// push a newer answer out. A nil next removes old, and so does one that is dead.
-func (s *Store) Replace(old, next *Object) {
-	if next != nil && !s.fits(next) {
-		next = nil
-	}
-	s.objects.ComputeIfPresent(old.Key, func(now *Object) (*Object, otter.ComputeOp) {
-		switch {
-		case now != old:
-			return now, otter.CancelOp
-		case next == nil || next.Cost() > s.MaxObject():
-			return nil, otter.InvalidateOp
-		default:
-			return next, otter.WriteOp
-		}
-	})
-}
-
-// Delete removes the object of that key, if there is one.
-func (s *Store) Delete(key cachekey.Key) { s.objects.Invalidate(key) }
-
-// Stats is what a Store holds and what it did since it was opened.
-type Stats struct {
-	// Bytes are the sum of Object.Cost over Objects; Limit is what Bytes may reach.
-	Bytes, Limit, Objects int64
-	// Hits and Misses count calls of Get, Evictions the objects that had to make
-	// room.
-	Hits, Misses, Evictions int64
-}
-
-// Stats returns the present numbers, for gauges.
-func (s *Store) Stats() Stats {
-	c := s.objects.Stats()
-	return Stats{
-		Bytes: int64(s.objects.WeightedSize()), Limit: s.limit, Objects: int64(s.objects.EstimatedSize()),
-		Hits: int64(c.Hits), Misses: int64(c.Misses), Evictions: int64(c.Evictions),
-	}
 }

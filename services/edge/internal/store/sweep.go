@@ -6,21 +6,76 @@ import (
 	"context"
 	"time"
 
+	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
+	"github.com/seafront-cdn/seafront/services/edge/internal/memory"
 )
 
 // pause is the least time between two sweeps.
 const pause = 10 * time.Second
 
-// Sweep removes every dead object and brings the stamps of the others up to date. So
-// the invalidations up to the moment that it returns have done their work, and the
-// table may forget them.
-func (s *Store) Sweep() (to invalidation.Moment) {
+// Sweep removes every dead object and brings the stamps of the others up to date, in
+// both tiers. So the invalidations up to the moment that it returns have done their work,
+// and the table may forget them. It fails while the disk cannot be read through.
+func (s *Store) Sweep(ctx context.Context) (to invalidation.Moment, err error) {
 	to = s.ended.Moment()
-	for _, o := range s.objects.All() {
-		s.lives(o)
+	for r := range s.memory.Range {
+		if isSlice(r.Key()) {
+			continue
+		}
+		var v View
+		if s.viewOf(r.Retain(), &v) {
+			s.sweep(&v)
+			v.Release()
+		}
 	}
-	return to
+	if s.disk == nil || to.Era == 0 {
+		return to, nil
+	}
+	err = s.disk.Sweep(ctx, disk.Stamp{Era: to.Era, Revision: to.Revision}, func(r disk.Record) bool {
+		_, ok := s.Keep(r)
+		return ok
+	})
+	return to, err
+}
+
+// sweep holds one object in memory against the table.
+func (s *Store) sweep(v *View) {
+	if s.settles(&v.Object) {
+		return
+	}
+	if by, dead := s.ended.Dead(v.Key, v.Stamp, v.tagList()); !dead {
+		s.raise(v)
+	} else if s.drop(v, memory.Invalidated) && by != nil {
+		by.Met()
+	}
+}
+
+// Keep says whether a record of the disk is alive, and the stamp that it may bear. Slices
+// always are: without the head of their object nobody finds them.
+func (s *Store) Keep(r disk.Record) (disk.Stamp, bool) { return Keep(s.ended, r) }
+
+// Keep is what a disk cache is to be asked about its records.
+func Keep(ended *invalidation.Table, r disk.Record) (disk.Stamp, bool) {
+	if isSlice(r.Key) {
+		return r.Stamp, r.Stamp.Era == ended.Era()
+	}
+	var stamp invalidation.Stamp
+	stamp.Set(invalidation.Moment{Era: r.Stamp.Era, Revision: r.Stamp.Revision})
+	var o View
+	if o.decodeHead(cachekey.View(r.Key), r.Head) != nil {
+		return r.Stamp, false
+	}
+	by, dead := ended.Dead(o.Key, &stamp, o.tagList())
+	if dead {
+		if by != nil {
+			by.Met()
+		}
+		return r.Stamp, false
+	}
+	at := stamp.Moment()
+	return disk.Stamp{Era: at.Era, Revision: at.Revision}, true
 }
 
 // Run sweeps at the start, and whenever the table has grown, until ctx ends. That is
@@ -28,7 +83,7 @@ func (s *Store) Sweep() (to invalidation.Moment) {
 // which revision the table has forgotten.
 func (s *Store) Run(ctx context.Context, forgotten func(revision int64)) error {
 	for {
-		if to := s.Sweep(); to.Revision > 0 && s.ended.Forget(to) {
+		if to, err := s.Sweep(ctx); err == nil && to.Revision > 0 && s.ended.Forget(to) {
 			forgotten(to.Revision)
 		}
 		select {
