@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	"github.com/seafront-cdn/seafront/test/internal/control"
 	"github.com/seafront-cdn/seafront/test/internal/program"
@@ -30,8 +31,9 @@ const (
 
 // Control is a running control plane: `seafront up`, whose own edge nobody asks.
 type Control struct {
-	API  *control.Client
-	etcd string
+	API   *control.Client
+	etcd  string
+	edges int32 // that run, beside its own
 }
 
 // Start runs a control plane. Core is as in program.Spec.
@@ -56,7 +58,7 @@ func Start(t testing.TB, core int) *Control {
 		}
 		return json.Unmarshal(b, &at)
 	})
-	return &Control{control.DialAs(t, at["grpc"], at["token"]), at["etcd"]}
+	return &Control{API: control.DialAs(t, at["grpc"], at["token"]), etcd: at["etcd"]}
 }
 
 // Spec says what an edge is told beside what all need.
@@ -74,7 +76,7 @@ type Edge struct {
 	HTTP, HTTPS, Admin string // addresses
 }
 
-// Edge runs an edge of this control plane.
+// Edge runs an edge of this control plane. It is not safe for concurrent use.
 func (c *Control) Edge(t testing.TB, s Spec) *Edge {
 	t.Helper()
 	e := &Edge{HTTP: program.Address(t), HTTPS: program.Address(t), Admin: program.Address(t)}
@@ -86,6 +88,8 @@ func (c *Control) Edge(t testing.TB, s Spec) *Edge {
 		}, s.Env...),
 	})
 	e.Ready(t, "http://"+e.Admin+"/readyz", startTimeout)
+	c.edges++
+	t.Cleanup(func() { c.edges-- })
 	return e
 }
 
@@ -104,9 +108,13 @@ func Origin(t testing.TB, address string) *configv1.Origin {
 }
 
 // Site creates a distribution, waits until every edge serves it, and returns its host.
+// An edge that has just come does not count in deployments yet, so their number is
+// waited for as well.
 func (c *Control) Site(t testing.TB, reference string, config *configv1.DistributionConfig) string {
 	t.Helper()
 	d := c.API.Create(t, reference, config)
-	c.API.Watch(t, d.GetName(), deployTimeout)
+	c.API.WatchUntil(t, d.GetName(), deployTimeout, func(r *control.Rollout) bool {
+		return r.Deployment.GetState() == commonv1.Deployment_STATE_DEPLOYED && r.Deployment.GetEdgesCurrent() > c.edges
+	})
 	return d.GetDomainName()
 }
