@@ -94,7 +94,7 @@ func TestMetrics(t *testing.T) {
 
 func TestEveryReasonHasAWord(t *testing.T) {
 	for r := Reason(1); r < reasons; r++ {
-		if r.String() == "none" || r.Status() < 400 {
+		if r.String() == "none" || r.Status() < 400 || (r.Sentence() == "Bad request.") != (r.Status() == 400) {
 			t.Errorf("reason %d: %s, %d", r, r, r.Status())
 		}
 	}

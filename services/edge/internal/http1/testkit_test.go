@@ -278,10 +278,15 @@ func both(t *testing.T, f func(t *testing.T, secure bool)) {
 
 // readAnswer reads an answer as net/http does, and returns its body.
 func readAnswer(r *bufio.Reader) ([]byte, error) {
-	res, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return nil, err
+	for {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return nil, err
+		}
+		if res.StatusCode < 200 {
+			continue // interim
+		}
+		defer res.Body.Close()
+		return io.ReadAll(res.Body)
 	}
-	defer res.Body.Close()
-	return io.ReadAll(res.Body)
 }
