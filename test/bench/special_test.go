@@ -228,7 +228,29 @@ func collapse(t *testing.T, b *bench) {
 	})
 }
 
-var allocated = regexp.MustCompile(`(?m)^(Benchmark\S*Hit\S*)\s.*?\s(\d+) allocs/op`)
+// allocated finds the packages of benchmarks, and the benchmarks of hits in them.
+var allocated = regexp.MustCompile(`(?m)^pkg: \S*/(\S+)$|^Benchmark(\S*Hit\S*?)(?:-\d+)?\s.*?\s(\d+) allocs/op`)
+
+// hitAllocations are lines of the output of benchmarks.
+func hitAllocations(out string) []line {
+	var lines []line
+	pkg := ""
+	for _, m := range allocated.FindAllStringSubmatch(out, -1) {
+		if m[1] != "" {
+			pkg = m[1]
+			continue
+		}
+		lines = append(lines, line{id: "allocations", what: "allocations, `" + pkg + "` " + m[2], edge: m[3], peer: "bar", theirs: "0"})
+	}
+	return lines
+}
+
+func TestHitAllocations(t *testing.T) {
+	got := hitAllocations("goos: linux\npkg: example.org/a/http1\nBenchmarkHit/TLS=true-2   1000  9 ns/op  5 B/op  2 allocs/op\nBenchmarkOther 1 1 ns/op 7 allocs/op\npkg: example.org/store\nBenchmarkHit 1000  9 ns/op  0 B/op  0 allocs/op\n")
+	if len(got) != 2 || got[0].what != "allocations, `http1` Hit/TLS=true" || got[0].edge != "2" || got[1].what != "allocations, `store` Hit" || got[1].edge != "0" {
+		t.Errorf("%+v", got)
+	}
+}
 
 // allocations runs the benchmarks of hits and tells what they allocate.
 func allocations(t *testing.T, b *bench) {
@@ -238,11 +260,11 @@ func allocations(t *testing.T, b *bench) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	found := allocated.FindAllStringSubmatch(string(out), -1)
+	found := hitAllocations(string(out))
 	if len(found) == 0 {
 		t.Fatalf("no benchmark of a hit: %s", out)
 	}
-	for _, m := range found {
-		b.add(t, line{id: "allocations", what: "allocations of a hit (`" + strings.TrimRight(m[1], "-0123456789") + "`)", edge: m[2], peer: "bar", theirs: "0"})
+	for _, l := range found {
+		b.add(t, l)
 	}
 }
