@@ -30,7 +30,7 @@ func (p *Pipeline) refresh(ctx context.Context, x *visit) {
 
 // changed does away with what is stored of the targets that a request may have changed
 // at the origin (RFC 9111 §4.4), and sees to it that what is under way is not stored.
-func (p *Pipeline) changed(x *visit, q *question, res *origin.Response) {
+func (p *Pipeline) changed(x *visit, res *origin.Response) {
 	targets := httpcache.Invalidated(x.req.Method, httpcache.Target{
 		Scheme: x.req.Scheme, Host: x.req.Host, Path: x.req.Target,
 	}, res.Status, res.Header, x.rules)

@@ -61,7 +61,7 @@ func (p *Pipeline) relay(ctx context.Context, x *visit, q *question) bool {
 		x.asked.reason = httpcache.ReasonCachingOff
 	}
 	p.complete(q, res)
-	p.changed(x, q, res)
+	p.changed(x, res)
 	x.reply = reply{status: res.Status, header: httpcache.ViewerHeader(res.Header, x.rules), result: ResultMiss}
 	switch {
 	case res.Tunnel != nil:
@@ -118,6 +118,11 @@ func (p *Pipeline) unrelayed(ctx context.Context, x *visit, err error) bool {
 		return p.unanswered(ctx, x, err, ctx.Err() != nil)
 	}
 	x.asked = &served{attempts: e.Attempts, failure: e.Kind.String()}
+	if errors.Is(err, exchange.ErrBodyTooLarge) {
+		x.refuse(413, "The body of this request is too large.") // D4.8
+		x.reply.closing = true
+		return true
+	}
 	x.refuse(e.Status(), madeReason(e))
 	if e.Kind == origin.Overloaded {
 		x.reply.result = ResultCapacity

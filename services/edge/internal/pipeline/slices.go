@@ -61,16 +61,23 @@ type sliceStream struct {
 	reader  *fill.Reader[*served] // of the slice that at lies in, while it is fetched
 	skip    int64                 // bytes of reader that come before at
 	again   bool                  // a slice was stored just when it was to be fetched
+	ready   bool                  // held is what Next returns
 }
 
 // Next returns the next bytes: those of a stored slice, or what has come of one.
 func (s *sliceStream) Next(ctx context.Context) (exchange.Piece, error) {
-	s.held.Release()
+	if !s.ready {
+		s.held.Release()
+	}
 	if s.at >= s.end {
 		return exchange.Piece{}, io.EOF
 	}
 	if s.reader != nil {
 		return s.arriving(ctx)
+	}
+	if s.ready {
+		s.ready = false
+		return s.stored(s.at / byterange.SliceSize * byterange.SliceSize)
 	}
 	number := s.at / byterange.SliceSize
 	begin := number * byterange.SliceSize
@@ -93,6 +100,18 @@ func (s *sliceStream) Next(ctx context.Context) (exchange.Piece, error) {
 	s.again = false
 	s.reader, s.skip = r, s.at-begin
 	return s.arriving(ctx)
+}
+
+// Ready says whether the next bytes are stored, and takes hold of them.
+func (s *sliceStream) Ready() bool {
+	if s.of == nil || s.reader != nil || s.at >= s.end || s.of.first != nil {
+		return false
+	}
+	number := s.at / byterange.SliceSize
+	if !s.ready && s.of.p.Store.Slice(context.Background(), s.of.id, number, &s.held) { // a disk is all that it waits for
+		s.ready = s.held.Size() == byterange.Slice(number, s.of.size).Length
+	}
+	return s.ready
 }
 
 // stored sends what is wanted of the slice that is held.
