@@ -21,6 +21,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	"github.com/seafront-cdn/seafront/pkg/secret"
+	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	"github.com/seafront-cdn/seafront/services/config"
 )
@@ -165,4 +166,67 @@ func TestCertificateWithoutClusterKey(t *testing.T) {
 		})
 		wantError(t, "C8.102: no cluster key", err, codes.FailedPrecondition, "SECRETS_UNAVAILABLE")
 	}
+}
+
+// showing is d with that certificate for its aliases.
+func showing(d *configv1.Distribution, certificate string) *configv1.Distribution {
+	d.Config.ViewerCertificate = &configv1.ViewerCertificate{Certificate: certificate}
+	return d
+}
+
+func TestViewerCertificate(t *testing.T) {
+	kv, ctx := etcdtest.Client(t), t.Context()
+	r := start(t, config.Config{Etcd: kv, Secrets: newKeyring(t)})
+	certificates := configv1.NewCertificateServiceClient(r.conn)
+	imported := func(names ...string) *configv1.Certificate {
+		t.Helper()
+		certificate, private := newCertificate(t, names...)
+		res, err := certificates.ImportCertificate(ctx, &configv1.ImportCertificateRequest{Certificate: &configv1.Certificate{
+			CertificatePem: certificate, PrivateKeyPem: private,
+		}})
+		if err != nil {
+			t.Fatal(body(err))
+		}
+		return res.GetCertificate()
+	}
+	c := imported("www.x.test", "*.y.test")
+	_, err := r.create(ctx, showing(simple("ref", "www.x.test", "a.b.y.test", "z.test"), c.GetName()))
+	wantError(t, "C2.43, C2.345: aliases that are not covered", err, codes.InvalidArgument, "INVALID_VIEWER_CERTIFICATE")
+	if text := body(err); !strings.Contains(text, "config.aliases[1]") || !strings.Contains(text, "config.aliases[2]") || strings.Contains(text, "config.aliases[0]") {
+		t.Errorf("C2.2: all at once: %s", text)
+	}
+	_, err = r.create(ctx, showing(simple("ref"), "certificates/00000000-0000-4000-8000-000000000000"))
+	wantError(t, "C2.204: no such certificate", err, codes.FailedPrecondition, "ENTITY_NOT_FOUND")
+	old := showing(simple("ref", "www.x.test"), c.GetName())
+	old.Config.ViewerCertificate.MinimumProtocolVersion = commonv1.TlsPolicy_TLS_POLICY_SSLV3
+	_, err = r.create(ctx, old)
+	wantError(t, "D1.11: SSLv3", err, codes.Unimplemented, "UNSUPPORTED_OPERATION")
+
+	made := must[*configv1.CreateDistributionResponse](t)(r.CreateDistribution(ctx, &configv1.CreateDistributionRequest{
+		Distribution: showing(simple("ref", "www.x.test", "*.y.test"), c.GetName()),
+	}))
+	d := made.GetDistribution()
+	if got := d.GetConfig().GetViewerCertificate().GetMinimumProtocolVersion(); got != commonv1.TlsPolicy_TLS_POLICY_TLSV1_2_2021 || len(made.GetWarnings()) > 0 {
+		t.Errorf("C2.128: %v, warnings %q", got, made.GetWarnings())
+	}
+	_, err = r.update(ctx, &configv1.Distribution{Name: d.GetName(), Etag: d.GetEtag(), Config: &configv1.DistributionConfig{Aliases: []string{"new.test"}}}, "config.aliases")
+	wantError(t, "C3.48: a new alias", err, codes.InvalidArgument, "INVALID_VIEWER_CERTIFICATE")
+	_, err = certificates.DeleteCertificate(ctx, &configv1.DeleteCertificateRequest{Name: c.GetName()})
+	wantError(t, "C1.67: in use", err, codes.FailedPrecondition, "CERTIFICATE_IN_USE")
+	narrow, private := newCertificate(t, "www.x.test")
+	_, err = certificates.RotateCertificate(ctx, &configv1.RotateCertificateRequest{Name: c.GetName(), CertificatePem: narrow, PrivateKeyPem: private})
+	wantError(t, "C8.53: rotated to one that covers less", err, codes.FailedPrecondition, "CERTIFICATE_IN_USE")
+	wide, private := newCertificate(t, "www.x.test", "*.y.test", "z.test")
+	rotated := must[*configv1.RotateCertificateResponse](t)(certificates.RotateCertificate(ctx, &configv1.RotateCertificateRequest{
+		Name: c.GetName(), CertificatePem: wide, PrivateKeyPem: private,
+	}))
+	if got := rotated.GetCertificate(); got.GetReferencedByCount() != 1 || got.GetGeneration() != 2 {
+		t.Errorf("C1.81: %v", got)
+	}
+	sound(t, kv)
+	r.mustUpdate(t, &configv1.Distribution{Name: d.GetName(), Etag: d.GetEtag(), Config: simple("", "www.x.test").GetConfig()})
+	if _, err := certificates.DeleteCertificate(ctx, &configv1.DeleteCertificateRequest{Name: c.GetName()}); err != nil {
+		t.Errorf("C1.67: no longer in use: %s", body(err))
+	}
+	sound(t, kv)
 }

@@ -303,21 +303,21 @@ func TestListPolicies(t *testing.T) {
 		}
 	}
 	all := list(configv1.CachePolicy_TYPE_UNSPECIFIED, 0)
-	if len(all) != 10 || !strings.HasPrefix(all[7], "00000000-") || !slices.IsSorted(all[:7]) || !slices.IsSorted(all[7:]) {
+	if len(all) != 11 || !strings.HasPrefix(all[8], "00000000-") || !slices.IsSorted(all[:8]) || !slices.IsSorted(all[8:]) {
 		t.Errorf("C3.26: managed first, each by id: %q", all)
 	}
 	for size := int32(1); size < 12; size++ {
 		if diff := cmp.Diff(all, list(configv1.CachePolicy_TYPE_UNSPECIFIED, size)); diff != "" {
 			t.Errorf("pages of %d (-want +got):\n%s", size, diff)
 		}
-		if diff := cmp.Diff(all[:7], list(configv1.CachePolicy_TYPE_MANAGED, size)); diff != "" {
+		if diff := cmp.Diff(all[:8], list(configv1.CachePolicy_TYPE_MANAGED, size)); diff != "" {
 			t.Errorf("managed ones by %d (-want +got):\n%s", size, diff)
 		}
-		if diff := cmp.Diff(all[7:], list(configv1.CachePolicy_TYPE_CUSTOM, size)); diff != "" {
+		if diff := cmp.Diff(all[8:], list(configv1.CachePolicy_TYPE_CUSTOM, size)); diff != "" {
 			t.Errorf("custom ones by %d (-want +got):\n%s", size, diff)
 		}
 	}
-	for _, id := range []string{all[0], all[8]} {
+	for _, id := range []string{all[0], all[9]} {
 		res, err := r.policies.GetCachePolicy(t.Context(), &configv1.GetCachePolicyRequest{Name: "cachePolicies/" + id})
 		if err != nil || res.GetCachePolicy().GetUid() != id || res.GetCachePolicy().GetEtag() == "" {
 			t.Errorf("get %s: %v, %v", id, res, err)

@@ -186,7 +186,7 @@ func TestPoliciesOfEveryKind(t *testing.T) {
 			}
 			_, _, err = k.create(ctx, r, "third")
 			wantError(t, "C4.29, C2.299, C2.300, C2.301: quota", err, codes.ResourceExhausted, "TOO_MANY_"+k.plural)
-			if m, c, err := k.count(ctx, r); m != []int{7, 8, 5}[i] || c != 2 || err != nil {
+			if m, c, err := k.count(ctx, r); m != []int{8, 9, 5}[i] || c != 2 || err != nil {
 				t.Errorf("C1.82, C3.26: %d managed and %d custom ones listed, %v", m, c, err)
 			}
 

@@ -259,6 +259,7 @@ const (
 	KindInvalidation
 	KindEdgeIntent
 	KindOriginRequestPolicy
+	KindCertificate
 )
 
 // Parse tells what a key holds and the id of the resource; of an invalidation there
@@ -280,6 +281,7 @@ func Parse(key string) (Kind, string) {
 		{resources + string(Distributions) + "/", KindDistribution},
 		{resources + string(CachePolicies) + "/", KindCachePolicy},
 		{resources + string(OriginRequestPolicies) + "/", KindOriginRequestPolicy},
+		{resources + string(Certificates) + "/", KindCertificate},
 		{resources + string(Origins) + "/", KindOrigin},
 		{EdgePrefix, KindEdge},
 		{edgeIntents, KindEdgeIntent},

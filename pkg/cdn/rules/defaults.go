@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules/internal/bucket"
+	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -50,6 +51,9 @@ func DefaultDistribution(d *configv1.Distribution) {
 			defaultDuration(&o.ReadTimeout, defaultReadTimeout)
 			defaultDuration(&o.KeepaliveTimeout, defaultKeepaliveTimeout)
 		}
+	}
+	if v := c.GetViewerCertificate(); v != nil && v.GetMinimumProtocolVersion() == commonv1.TlsPolicy_TLS_POLICY_UNSPECIFIED {
+		v.MinimumProtocolVersion = commonv1.TlsPolicy_TLS_POLICY_TLSV1_2_2021
 	}
 	defaultBehavior(c.GetDefaultCacheBehavior())
 	for _, b := range c.GetCacheBehaviors() {

@@ -101,6 +101,11 @@ func CheckDistribution(d *configv1.Distribution, l Limits) []Violation {
 	f.behaviors(c, l)
 	f.errorResponses("config.custom_error_responses", c.GetCustomErrorResponses())
 	f.enum("config.price_class", c.GetPriceClass())
+	if v := c.GetViewerCertificate(); v != nil {
+		_, bad := ParseName("config.viewer_certificate.certificate", keys.Certificates, v.GetCertificate()) // C2.126
+		f.join(bad)
+		f.enum("config.viewer_certificate.minimum_protocol_version", v.GetMinimumProtocolVersion()) // C2.128
+	}
 	f.enum("config.http_version", c.GetHttpVersion())
 	return f.found
 }

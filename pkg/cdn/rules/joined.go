@@ -24,6 +24,7 @@ type Refs struct {
 	CachePolicies         []string // managed ones included
 	OriginRequestPolicies []string // managed ones included
 	Origins               []string // of the registry
+	Certificates          []string
 }
 
 // Ref is a resource that something refers to.
@@ -44,6 +45,7 @@ func (r Refs) Held() []Ref {
 		ids []string
 	}{
 		{keys.CachePolicies, r.CachePolicies}, {keys.OriginRequestPolicies, r.OriginRequestPolicies}, {keys.Origins, r.Origins},
+		{keys.Certificates, r.Certificates},
 	} {
 		for _, id := range kind.ids {
 			if !managed.Has(kind.of, id) {
@@ -70,7 +72,11 @@ func DistributionRefs(d *configv1.Distribution) Refs {
 		collect(policies, keys.CachePolicies, b.GetCachePolicy())
 		collect(requests, keys.OriginRequestPolicies, b.GetOriginRequestPolicy())
 	}
-	return Refs{slices.Sorted(maps.Keys(policies)), slices.Sorted(maps.Keys(requests)), slices.Sorted(maps.Keys(origins))}
+	certificates := map[string]bool{}
+	collect(certificates, keys.Certificates, d.GetConfig().GetViewerCertificate().GetCertificate())
+	return Refs{
+		slices.Sorted(maps.Keys(policies)), slices.Sorted(maps.Keys(requests)), slices.Sorted(maps.Keys(origins)), slices.Sorted(maps.Keys(certificates)),
+	}
 }
 
 // placed is a behavior and its field path.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/computed"
+	commonv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/common/v1"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 )
@@ -30,6 +31,7 @@ func unbuiltValues() map[protoreflect.FullName][]protoreflect.EnumNumber {
 		"seafront.config.v1.DistributionConfig.http_version": {
 			configv1.HttpVersion_HTTP_VERSION_HTTP3.Number(), configv1.HttpVersion_HTTP_VERSION_HTTP2_AND_3.Number(),
 		},
+		"seafront.config.v1.ViewerCertificate.minimum_protocol_version": {commonv1.TlsPolicy_TLS_POLICY_SSLV3.Number()},
 		"seafront.origin.v1.OriginAccessControl.origin_type": {
 			originv1.OriginAccessControl_ORIGIN_TYPE_MEDIASTORE.Number(),
 			originv1.OriginAccessControl_ORIGIN_TYPE_MEDIAPACKAGEV2.Number(),
@@ -43,7 +45,6 @@ func unbuiltFields() []protoreflect.FullName {
 	return []protoreflect.FullName{
 		"seafront.config.v1.DistributionConfig.origin_groups",
 		"seafront.config.v1.DistributionConfig.access_log",
-		"seafront.config.v1.DistributionConfig.viewer_certificate",
 		"seafront.config.v1.DistributionConfig.geo_restriction",
 		"seafront.config.v1.DistributionConfig.web_acl",
 		"seafront.config.v1.DistributionConfig.continuous_deployment_policy",

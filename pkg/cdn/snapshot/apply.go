@@ -87,8 +87,8 @@ type item struct {
 	kind   keys.Kind
 	id     string
 	record storev1.Record
-	// compiled is *Distribution, *CachePolicy, *forward.Policy, *Origin or, for the
-	// epoch, string.
+	// compiled is *Distribution, *CachePolicy, *forward.Policy, *Origin, *Certificate
+	// or, for the epoch, string.
 	compiled any
 	err      *Error
 }
@@ -187,6 +187,15 @@ func (w *item) build(open Opener) (any, error) {
 			return nil, err
 		}
 		return CompileOriginRequestPolicy(&p)
+	case keys.KindCertificate:
+		var c configv1.Certificate
+		if err := proto.Unmarshal(resource, &c); err != nil {
+			return nil, err
+		}
+		if err := w.fill(&c, open); err != nil {
+			return nil, err
+		}
+		return compileCertificate(w.id, &c)
 	default:
 		var o originv1.Origin
 		if err := decode(resource, &o); err != nil {
@@ -209,6 +218,8 @@ func (w *item) resource() string {
 		return keys.OriginRequestPolicies.Name(w.id)
 	case keys.KindOrigin:
 		return keys.Origins.Name(w.id)
+	case keys.KindCertificate:
+		return keys.Certificates.Name(w.id)
 	}
 	return "settings/epoch"
 }

@@ -17,6 +17,7 @@ type builder struct {
 	policies      editor[*CachePolicy]
 	requests      editor[*forward.Policy]
 	origins       editor[*Origin]
+	certificates  editor[*Certificate]
 	seen          editor[int64]
 	rejected      editor[Rejection]
 }
@@ -29,6 +30,7 @@ func (s *Snapshot) begin(revision int64) *builder {
 		policies:      s.policies.change(),
 		requests:      s.requests.change(),
 		origins:       s.origins.change(),
+		certificates:  s.certificates.change(),
 		seen:          s.seen.change(),
 		rejected:      s.rejected.change(),
 	}
@@ -95,6 +97,8 @@ func (b *builder) add(w *item) {
 		b.requests.set(w.id, v)
 	case *Origin:
 		b.origins.set(w.id, v)
+	case *Certificate:
+		b.certificates.set(w.id, v)
 	case string:
 		b.next.Epoch = v
 	}
@@ -110,6 +114,8 @@ func (b *builder) remove(w *item) {
 		b.requests.del(w.id)
 	case keys.KindOrigin:
 		b.origins.del(w.id)
+	case keys.KindCertificate:
+		b.certificates.del(w.id)
 	case keys.KindEpoch:
 		b.next.Epoch = ""
 	}
@@ -122,6 +128,7 @@ func (b *builder) done() *Snapshot {
 	s.policies = b.policies.done()
 	s.requests = b.requests.done()
 	s.origins = b.origins.done()
+	s.certificates = b.certificates.done()
 	s.seen = b.seen.done()
 	s.rejected = b.rejected.done()
 	return &s

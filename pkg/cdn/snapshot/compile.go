@@ -110,6 +110,9 @@ func compileDistribution(id string, revision int64, d *configv1.Distribution) (*
 	if !d.GetStaging() { // no viewer reaches a staging distribution by a name (C3.57)
 		out.hosts = append(append(make([]string, 0, 1+len(c.GetAliases())), d.GetDomainName()), c.GetAliases()...)
 	}
+	if err := out.addCertificate(c.GetViewerCertificate()); err != nil {
+		return nil, err
+	}
 	targets, err := compileTargets(id, c.GetOrigins())
 	if err != nil {
 		return nil, err
@@ -118,6 +121,18 @@ func compileDistribution(id string, revision int64, d *configv1.Distribution) (*
 		return nil, err
 	}
 	return out, nil
+}
+
+func (d *Distribution) addCertificate(v *configv1.ViewerCertificate) (err error) {
+	if v == nil {
+		return nil
+	}
+	var ok bool
+	if d.certificate, ok = strings.CutPrefix(v.GetCertificate(), string(keys.Certificates)+"/"); !ok {
+		return invalid("viewer_certificate.certificate: %q is not certificates/{certificate}", v.GetCertificate())
+	}
+	d.security, err = compilePolicy(v.GetMinimumProtocolVersion())
+	return err
 }
 
 func errorTTL(entries []*configv1.CustomErrorResponse) map[int]time.Duration {

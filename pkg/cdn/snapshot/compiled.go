@@ -32,6 +32,9 @@ type Distribution struct {
 	behaviors []Behavior // in order; the default one is last
 	patterns  *pathpattern.List
 	hosts     []string // generated name and aliases; none of a staging distribution
+
+	certificate string         // id; empty for the default one
+	security    SecurityPolicy // that goes with it
 }
 
 // DefaultErrorTTL is the error caching minimum TTL of statuses without an entry of

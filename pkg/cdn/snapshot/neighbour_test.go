@@ -15,12 +15,13 @@ import (
 )
 
 // visible are the collections that edges compile, each with a record of this release.
-func visible() map[keys.Collection]proto.Message {
+func visible(t testing.TB) map[keys.Collection]proto.Message {
 	return map[keys.Collection]proto.Message{
 		keys.Distributions: distribution("n", "origin.test", optimized, "www.neighbour.test"),
 		keys.CachePolicies: &configv1.CachePolicy{},
 
 		keys.OriginRequestPolicies: &configv1.OriginRequestPolicy{},
+		keys.Certificates:          newCertificate(t, "n.neighbour.test"),
 		keys.Origins:               &originv1.Origin{Endpoint: endpoint("origin.test")},
 	}
 }
@@ -32,7 +33,7 @@ func TestVisibleCollectionsAreCovered(t *testing.T) {
 		keys.OriginAccessControls,
 	} {
 		kind, _ := keys.Parse(keys.Resource(c, "x"))
-		if _, covered := visible()[c]; kind != keys.KindOther && !covered {
+		if _, covered := visible(t)[c]; kind != keys.KindOther && !covered {
 			t.Errorf("C6.60: edges read %s, and this file does not know them", c)
 		}
 	}
@@ -42,7 +43,7 @@ func TestVisibleCollectionsAreCovered(t *testing.T) {
 // any depth, a record of a later release in which that enum has a value unknown here. It
 // is rejected by its name, its last version serves on, and so does all else.
 func TestNeighbouringRelease(t *testing.T) {
-	for c, m := range visible() {
+	for c, m := range visible(t) {
 		paths := enums(m.ProtoReflect().Descriptor(), nil)
 		if len(paths) == 0 {
 			t.Errorf("%s have no enum", c)

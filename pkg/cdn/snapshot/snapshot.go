@@ -33,6 +33,7 @@ type Snapshot struct {
 	policies      table[*CachePolicy]
 	requests      table[*forward.Policy]
 	origins       table[*Origin]
+	certificates  table[*Certificate]
 
 	// By key: the revision that each record was last seen at, for resources whose
 	// compiled form does not carry it, and what was rejected.
@@ -169,6 +170,7 @@ func (s *Snapshot) Counts() map[keys.Collection]int {
 		keys.Origins:       s.origins.size,
 
 		keys.OriginRequestPolicies: s.requests.size,
+		keys.Certificates:          s.certificates.size,
 	}
 }
 

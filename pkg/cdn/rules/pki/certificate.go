@@ -117,6 +117,27 @@ func Covers(names []string, alias string) bool {
 	})
 }
 
+// CheckAliases returns what is wrong with a certificate for a distribution that would
+// show it for its aliases at now (C2.43): it is not valid, or does not cover one. Field
+// paths begin at Distribution.
+func CheckAliases(d *configv1.Distribution, c *configv1.Certificate, now time.Time) []rules.Violation {
+	const field = "config.viewer_certificate.certificate"
+	var f rules.Findings
+	name := d.GetConfig().GetViewerCertificate().GetCertificate()
+	switch {
+	case now.Before(c.GetNotBefore().AsTime()):
+		f.Add(field, ReasonInvalidCertificate, "names %s, which is not valid before %s", name, c.GetNotBefore().AsTime().Format(time.RFC3339))
+	case now.After(c.GetNotAfter().AsTime()):
+		f.Add(field, ReasonInvalidCertificate, "names %s, which is not valid after %s; rotate it first", name, c.GetNotAfter().AsTime().Format(time.RFC3339))
+	}
+	for i, alias := range d.GetConfig().GetAliases() {
+		if !Covers(c.GetSubjectAlternativeNames(), alias) {
+			f.Add(fmt.Sprintf("config.aliases[%d]", i), ReasonInvalidCertificate, "is %s, which %s is not for", alias, name)
+		}
+	}
+	return f.Found()
+}
+
 func names(leaf *x509.Certificate) []string {
 	var out []string
 	for _, n := range leaf.DNSNames {

@@ -141,6 +141,8 @@ func (x *Index) apply(ev mirror.Event, live bool, now time.Time) {
 		x.putResource(keys.CachePolicies.Name(id), ev, live)
 	case keys.KindOriginRequestPolicy:
 		x.putResource(keys.OriginRequestPolicies.Name(id), ev, live)
+	case keys.KindCertificate:
+		x.putResource(keys.Certificates.Name(id), ev, live)
 	case keys.KindOrigin:
 		x.putResource(keys.Origins.Name(id), ev, live)
 	case keys.KindEdge:
@@ -244,6 +246,8 @@ func accepted(name string, value []byte) int64 {
 		m = &originv1.Origin{}
 	case keys.OriginRequestPolicies:
 		m = &configv1.OriginRequestPolicy{}
+	case keys.Certificates:
+		m = &configv1.Certificate{}
 	default:
 		m = &configv1.CachePolicy{}
 	}

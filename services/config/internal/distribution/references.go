@@ -14,6 +14,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/managed"
 	"github.com/seafront-cdn/seafront/pkg/cdn/rules"
+	"github.com/seafront-cdn/seafront/pkg/cdn/rules/pki"
 	"github.com/seafront-cdn/seafront/pkg/collection"
 	"github.com/seafront-cdn/seafront/pkg/records"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
@@ -30,7 +31,9 @@ type dependencies struct {
 	policies map[string]*configv1.CachePolicy
 	requests map[string]*configv1.OriginRequestPolicy
 	origins  map[string]*originv1.Origin
-	pins     []pin
+	// certificates holds the one for the aliases, if there is one.
+	certificates map[string]*configv1.Certificate
+	pins         []pin
 }
 
 // pin is a record whose content a check has read. The write holds only if the record
@@ -55,19 +58,28 @@ func (s *Server) checkReferences(ctx context.Context, prefix string, d *configv1
 	if err := orNil(apierr.UnsupportedFields(prefixed(prefix, rules.UnsupportedPolicies(d, deps.policies, deps.requests)))); err != nil {
 		return deps, err
 	}
-	return deps, collection.BadFields(prefix, rules.CheckJoined(d, deps.policies, deps.origins))
+	bad := rules.CheckJoined(d, deps.policies, deps.origins)
+	for _, c := range deps.certificates {
+		bad = append(bad, pki.CheckAliases(d, c, time.Now())...)
+	}
+	return deps, collection.BadFields(prefix, bad)
 }
 
 // readReferences reads what d refers to, as far as it exists.
 func (s *Server) readReferences(ctx context.Context, d *configv1.Distribution) (dependencies, error) {
 	deps := dependencies{
 		policies: map[string]*configv1.CachePolicy{}, requests: map[string]*configv1.OriginRequestPolicy{}, origins: map[string]*originv1.Origin{},
+		certificates: map[string]*configv1.Certificate{},
 	}
 	refs := rules.DistributionRefs(d)
 	if err := readAll(ctx, s, keys.CachePolicies, refs.CachePolicies, managed.CachePolicy, deps.policies, &deps); err != nil {
 		return deps, err
 	}
 	if err := readAll(ctx, s, keys.OriginRequestPolicies, refs.OriginRequestPolicies, managed.OriginRequestPolicy, deps.requests, &deps); err != nil {
+		return deps, err
+	}
+	none := func(string) (*configv1.Certificate, bool) { return nil, false }
+	if err := readAll(ctx, s, keys.Certificates, refs.Certificates, none, deps.certificates, &deps); err != nil {
 		return deps, err
 	}
 	return deps, s.resolveOrigins(ctx, refs.Origins, &deps)
@@ -137,6 +149,10 @@ func missing(prefix string, d *configv1.Distribution, deps dependencies) []apier
 	behavior("config.default_cache_behavior", c.GetDefaultCacheBehavior())
 	for i, b := range c.GetCacheBehaviors() {
 		behavior(fmt.Sprintf("config.cache_behaviors[%d]", i), b)
+	}
+	name := c.GetViewerCertificate().GetCertificate()
+	if id := strings.TrimPrefix(name, keys.Certificates.Name("")); name != "" && deps.certificates[id] == nil {
+		absent("config.viewer_certificate.certificate", reasonEntityNotFound, name, "does not exist; import it with CertificateService first")
 	}
 	for i, o := range c.GetOrigins() {
 		id, isRef := strings.CutPrefix(o.GetOriginRef(), keys.Origins.Name(""))

@@ -26,6 +26,8 @@ func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report, edge 
 			a, known = became(keys.CachePolicies.Name(id))
 		case keys.KindOriginRequestPolicy:
 			a, known = became(keys.OriginRequestPolicies.Name(id))
+		case keys.KindCertificate:
+			a, known = became(keys.Certificates.Name(id))
 		case keys.KindOrigin:
 			a, known = became(keys.Origins.Name(id))
 		case keys.KindEpoch, keys.KindEdge:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
+	"github.com/seafront-cdn/seafront/services/edge/internal/sni"
 )
 
 // Pauses after a connection could not be taken, as when files have run out.
@@ -85,7 +86,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, viewer netip.AddrPort) 
 }
 
 // shake returns what serves a connection by TLS.
-func (s *Server) shake(config *tls.Config) serving {
+func (s *Server) shake(names *sni.Chooser) serving {
+	config := names.TLS()
 	return func(ctx context.Context, nc net.Conn, viewer netip.AddrPort) {
 		secure := tls.Server(nc, config)
 		if err := s.handshake(ctx, nc, secure); err != nil {
@@ -94,7 +96,7 @@ func (s *Server) shake(config *tls.Config) serving {
 			return
 		}
 		state := secure.ConnectionState()
-		peer := exchange.Peer{Address: viewer, Secure: true, ServerName: state.ServerName}
+		peer := exchange.Peer{Address: viewer, Secure: true, ServerName: state.ServerName, Fronts: names.Fronts(state.ServerName)}
 		if state.NegotiatedProtocol == "h2" {
 			s.http2.ServeConn(ctx, secure, peer)
 			return

@@ -52,10 +52,6 @@ func OpenCertificate(dir, domain string, log *slog.Logger) (*Certificate, error)
 	return c, nil
 }
 
-func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return c.current.Load(), nil
-}
-
 // keep replaces the certificate before it ends, until ctx ends.
 func (c *Certificate) keep(ctx context.Context, log *slog.Logger) error {
 	tick := time.NewTicker(certificateCheck)

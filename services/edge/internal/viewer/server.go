@@ -29,6 +29,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/h2"
 	"github.com/seafront-cdn/seafront/services/edge/internal/http1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/proxyproto"
+	"github.com/seafront-cdn/seafront/services/edge/internal/sni"
 )
 
 // Defaults of Config.
@@ -44,7 +45,7 @@ type Config struct {
 	// Refused makes the answer to what never becomes a request; reason is a sentence for
 	// the viewer. Nil is a line of text.
 	Refused func(status int, reason string) exchange.Answer
-	// Snapshots tells which HTTP versions a name may use.
+	// Snapshots tells which certificate and which HTTP versions go with a name.
 	Snapshots interface{ Current() *snapshot.Snapshot }
 	// Draining, when set, says whether viewers are to go elsewhere: each connection then
 	// ends after the answer that it waits for, HTTP/2 with those that are under way.
@@ -55,7 +56,7 @@ type Config struct {
 	// ProxyNetworks are those whose connections begin with a PROXY header, which names
 	// the viewer.
 	ProxyNetworks []netip.Prefix
-	// Certificate is shown to every viewer.
+	// Certificate is shown to viewers that name none with a certificate of its own.
 	Certificate *Certificate
 	// MaxConnections bounds the connections in all, MaxPerAddress those from one
 	// IPv4 address or IPv6 /64. One more is closed at once. 0 is no bound.
@@ -128,7 +129,9 @@ func (s *Server) Run(ctx context.Context, plain, secure net.Listener) error {
 	defer cut()
 	g, ended := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.accept(serving, plain, s.serve) })
-	g.Go(func() error { return s.accept(serving, secure, s.shake(serverTLS(s.cfg.Certificate, s.cfg.Snapshots))) })
+	g.Go(func() error {
+		return s.accept(serving, secure, s.shake(sni.New(s.cfg.Snapshots, s.cfg.Certificate.current.Load)))
+	})
 	g.Go(func() error { return s.cfg.Certificate.keep(ended, s.cfg.Log) })
 	g.Go(func() error {
 		<-ended.Done()

@@ -27,15 +27,24 @@ const (
 type TlsPolicy int32
 
 const (
-	TlsPolicy_TLS_POLICY_UNSPECIFIED  TlsPolicy = 0
-	TlsPolicy_TLS_POLICY_SSLV3        TlsPolicy = 1
-	TlsPolicy_TLS_POLICY_TLSV1        TlsPolicy = 2
-	TlsPolicy_TLS_POLICY_TLSV1_2016   TlsPolicy = 3
+	TlsPolicy_TLS_POLICY_UNSPECIFIED TlsPolicy = 0
+	// SSL 3.0 and newer. Not offered.
+	TlsPolicy_TLS_POLICY_SSLV3 TlsPolicy = 1
+	// TLS 1.0 and newer, with triple DES.
+	TlsPolicy_TLS_POLICY_TLSV1 TlsPolicy = 2
+	// TLS 1.0 and newer.
+	TlsPolicy_TLS_POLICY_TLSV1_2016 TlsPolicy = 3
+	// TLS 1.1 and newer.
 	TlsPolicy_TLS_POLICY_TLSV1_1_2016 TlsPolicy = 4
+	// TLS 1.2 and newer, also without forward secrecy.
 	TlsPolicy_TLS_POLICY_TLSV1_2_2018 TlsPolicy = 5
+	// TLS 1.2 and newer, with forward secrecy.
 	TlsPolicy_TLS_POLICY_TLSV1_2_2019 TlsPolicy = 6
+	// TLS 1.2 and newer, with authenticated encryption alone.
 	TlsPolicy_TLS_POLICY_TLSV1_2_2021 TlsPolicy = 7
+	// TLS 1.2 and newer, by TLS 1.2 with AES-GCM alone.
 	TlsPolicy_TLS_POLICY_TLSV1_2_2025 TlsPolicy = 8
+	// TLS 1.3.
 	TlsPolicy_TLS_POLICY_TLSV1_3_2025 TlsPolicy = 9
 )
 

@@ -918,9 +918,9 @@ type DistributionConfig struct {
 	AccessLog *AccessLog `protobuf:"bytes,10,opt,name=access_log,json=accessLog,proto3" json:"access_log,omitempty"`
 	// Which edges should serve. Default PRICE_CLASS_ALL. Stored without effect.
 	PriceClass PriceClass `protobuf:"varint,11,opt,name=price_class,json=priceClass,proto3,enum=seafront.config.v1.PriceClass" json:"price_class,omitempty"`
-	// The certificate for the aliases. Not offered yet: setting it fails with
-	// UNSUPPORTED_OPERATION. Without one, aliases are served over HTTP, and over
-	// HTTPS with the edge's default certificate.
+	// The certificate for the aliases, of which it has to cover every one
+	// (INVALID_VIEWER_CERTIFICATE). Default: aliases are served over HTTP, and over HTTPS
+	// with the edge's default certificate, which viewers may refuse.
 	ViewerCertificate *ViewerCertificate `protobuf:"bytes,12,opt,name=viewer_certificate,json=viewerCertificate,proto3" json:"viewer_certificate,omitempty"`
 	// Which countries may be served. Not offered yet: setting it fails with
 	// UNSUPPORTED_OPERATION.
@@ -1963,12 +1963,15 @@ func (x *CustomErrorResponse) GetErrorCachingMinTtl() *durationpb.Duration {
 	return nil
 }
 
-// The certificate that edges show for the aliases. Not offered yet.
+// The certificate that edges show for the aliases.
 type ViewerCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The certificate. Format: certificates/{certificate}.
+	// The certificate, valid now. A rotated one is shown as soon as edges have it. Format:
+	// certificates/{certificate}. Unknown: FAILED_PRECONDITION (ENTITY_NOT_FOUND).
+	// Required.
 	Certificate string `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	// The oldest protocol and the ciphers offered.
+	// The oldest protocol and the ciphers offered. TLS_POLICY_SSLV3 is not offered:
+	// UNSUPPORTED_OPERATION. Default TLS_POLICY_TLSV1_2_2021.
 	MinimumProtocolVersion v1.TlsPolicy `protobuf:"varint,2,opt,name=minimum_protocol_version,json=minimumProtocolVersion,proto3,enum=seafront.common.v1.TlsPolicy" json:"minimum_protocol_version,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
