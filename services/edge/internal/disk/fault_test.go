@@ -327,3 +327,28 @@ func TestStartOnABadDisk(t *testing.T) {
 		sampled{ops, dir}.found(t, &journal{})
 	}
 }
+
+// TestSweepOfWhatCannotBeRead: nobody was asked about such a record, so its stamp must not
+// be lifted; it is gone for good, be the disk well again.
+func TestSweepOfWhatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	l, f, _, _ := faulty(t, dir)
+	if err := putOn(l, "a", 1, 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.fails(on("read", syscall.EIO))
+	if err := l.Sweep(t.Context(), Stamp{Era: 1, Revision: 100}, func(Record) bool {
+		t.Error("asked about what could not be read")
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.fails(nil)
+	if v := get(t, l, "a"); v != -1 {
+		t.Errorf("version %d is there with a stamp that nobody has agreed to", v)
+	}
+	abandon(t, l)
+}

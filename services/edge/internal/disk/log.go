@@ -141,6 +141,10 @@ func (l *Log) Run(ctx context.Context) error {
 // may be never, on a disk that fails.
 func (l *Log) Loaded() <-chan struct{} { return l.loaded }
 
+// Serving says whether the disk is in service: if not, everything is a miss and nothing is
+// taken, until the next start.
+func (l *Log) Serving() bool { return state(l.state.Load()) == serving }
+
 func (l *Log) wakeAll() {
 	l.mu.Lock()
 	l.written.Broadcast()

@@ -13,7 +13,8 @@ import (
 var ErrLoading = errors.New("the disk cache is still being read")
 
 // Range calls f with every record, those of older segments first, without their bodies.
-// What is put meanwhile may be left out. A record for which f returns false is deleted.
+// What is put meanwhile may be left out. A record for which f returns false is deleted,
+// and so is one that cannot be read.
 func (l *Log) Range(ctx context.Context, f func(Record) (keep bool)) error {
 	if l.loading.Load() {
 		return ErrLoading
@@ -65,13 +66,14 @@ func (l *Log) rangeSegment(ctx context.Context, seg *segment, f func(Record) boo
 				if known(err) != nil {
 					l.fault(ctx, "read segment", err)
 				}
+				l.removeAt(it.hash, p) // nobody has been asked about it, so its stamp cannot be lifted
 				continue
 			}
 		}
 		h, ok := l.parse(seg, p, b)
 		if !ok || h.hash != it.hash {
 			l.n.failedChecks.Add(1)
-			l.index.removeAt(it.hash, p)
+			l.removeAt(it.hash, p)
 			continue
 		}
 		if !f(h.view(b, seg.stampOf(h.stamp, p.at()))) {

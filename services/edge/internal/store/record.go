@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
+	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 )
@@ -140,9 +141,22 @@ func (v *View) decode(key cachekey.Key, b []byte) error {
 	if err := v.decodeHead(key, b); err != nil {
 		return err
 	}
-	if v.Slices == 0 && int64(len(v.bytes)) != v.Size {
+	if !v.complete() {
 		return errRecord
 	}
+	return nil
+}
+
+// complete says whether the body is there, be it in slices.
+func (v *View) complete() bool { return v.Slices != 0 || int64(len(v.bytes)) == v.Size }
+
+// onDisk makes v a view of a record that was read from disk, perhaps without its body.
+// The stamp that the disk has for it may be above the one in the record.
+func (v *View) onDisk(key cachekey.Key, b []byte, at disk.Stamp) error {
+	if err := v.decodeHead(key, b); err != nil {
+		return err
+	}
+	v.stamp.Set(invalidation.Moment{Era: at.Era, Revision: at.Revision})
 	return nil
 }
 
@@ -156,7 +170,7 @@ func (v *View) decodeHead(key cachekey.Key, b []byte) error {
 	long := func(at int) int64 { return int64(le.Uint64(b[at:])) }
 	seconds := func(i int) time.Duration { return time.Duration(le.Uint32(b[atWindows+4*i:])) * time.Second }
 	lines, made, vary, tags := short(atLines), short(atMade), short(atVary), short(atTags)
-	if fixedBytes+lines+made+vary+tags > len(b) || short(atBrief) > short(atDescribed) || short(atDescribed) > lines {
+	if fixedBytes+lines+made+vary+tags > len(b) || short(atBrief) > short(atDescribed) || short(atDescribed) > lines || long(atSize) < 0 {
 		return errRecord
 	}
 	flags := short(atFlags)

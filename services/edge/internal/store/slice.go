@@ -57,7 +57,7 @@ func (s *Slice) Release() {
 func (s *Store) Slice(ctx context.Context, body uint64, number int64, out *Slice) bool {
 	var room [sliceKeyBytes]byte
 	key := sliceKey(&room, body, number)
-	if s.disk == nil {
+	if !s.disked() {
 		r, ok := s.memory.Get(key)
 		if ok {
 			*out = Slice{piece: exchange.Piece{Bytes: r.Bytes()}, mem: r}
@@ -77,12 +77,15 @@ func (s *Store) Slice(ctx context.Context, body uint64, number int64, out *Slice
 	return true
 }
 
+// disked says whether slices lie on disk: once that is out of service, they lie in memory.
+func (s *Store) disked() bool { return s.disk != nil && s.disk.Serving() }
+
 // PutSlice stores a slice of a body whose request to the origin began at a moment, and
-// says whether it could.
+// says whether it could: a disk may be too slow for it, or memory too small.
 func (s *Store) PutSlice(body uint64, number int64, at invalidation.Moment, b []byte) bool {
 	var room [sliceKeyBytes]byte
 	key := sliceKey(&room, body, number)
-	if s.disk != nil {
+	if s.disked() {
 		return s.disk.Put(string(key), disk.Stamp{Era: at.Era, Revision: at.Revision}, nil, b) == nil
 	}
 	return s.memory.Set(key, len(b), func(to []byte) { copy(to, b) })
@@ -97,13 +100,23 @@ func (s *Store) NewSlices() uint64 {
 	}
 }
 
+// KeepsSlices says whether slices can be stored at all: memory alone may be too small.
+func (s *Store) KeepsSlices() bool {
+	return s.disked() || s.memory.MaxRecord() >= SliceBytes+sliceKeyBytes
+}
+
 // MaxSliced is the longest body that is stored in slices as a whole: one that is longer
 // would push out everything else. Of longer ones slices are stored that are asked for.
+// Where no slices are kept it is MaxInline.
 func (s *Store) MaxSliced() int64 {
-	if s.disk != nil {
-		return s.disk.Stats().Limit / share
+	switch {
+	case s.disked():
+		return s.limits.disk / share
+	case s.KeepsSlices():
+		return s.limits.memory / share
+	default:
+		return s.MaxInline()
 	}
-	return s.memory.Stats().Limit / share
 }
 
 // share of a tier that one object may take at most.

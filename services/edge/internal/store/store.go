@@ -6,8 +6,9 @@
 // It promises: an object is visible to all once Put has returned; objects never change,
 // but for their stamps; what an invalidation has ended is neither given out nor taken in
 // (D25.14, D25.15), nor does it come back after a restart; a hit in memory allocates
-// nothing. It does not judge freshness, and it may drop any object at any moment. It
-// starts no goroutine.
+// nothing. A disk that fails is gone without: what it had is not there, and memory goes
+// on. It does not judge freshness, and it may drop any object at any moment. It starts no
+// goroutine.
 package store
 
 import (
@@ -48,6 +49,7 @@ type Store struct {
 	disk     *disk.Log
 	ended    *invalidation.Table
 	versions atomic.Uint64
+	limits   struct{ memory, disk int64 }
 	seed     maphash.Seed
 	locks    [stripes]sync.Mutex // of writers, by key
 }
@@ -60,6 +62,10 @@ func Open(c Config) (*Store, error) {
 	}
 	s := &Store{memory: m, disk: c.Disk, ended: c.Ended, seed: maphash.MakeSeed()}
 	s.versions.Store(rand.Uint64())
+	s.limits.memory = m.Stats().Limit
+	if c.Disk != nil {
+		s.limits.disk = c.Disk.Stats().Limit
+	}
 	return s, nil
 }
 
@@ -140,11 +146,7 @@ func (s *Store) fetch(ctx context.Context, key cachekey.Key, v *View) bool {
 	d, ok := s.memory.Reserve([]byte(key), size)
 	if !ok {
 		b, err := r.Append(ctx, append(make([]byte, 0, size), r.Head()...))
-		if err != nil || v.decode(key.Own(), b) != nil {
-			return false
-		}
-		v.stamp.Set(invalidation.Moment{Era: at.Era, Revision: at.Revision})
-		return true
+		return err == nil && v.onDisk(key.Own(), b, at) == nil && v.complete()
 	}
 	b := d.Bytes()
 	if n := copy(b, r.Head()); r.Size() > 0 {
@@ -178,23 +180,34 @@ func (s *Store) fetch(ctx context.Context, key cachekey.Key, v *View) bool {
 // nothing.
 func (s *Store) Peek(key cachekey.Key) (*Object, bool) {
 	var v View
-	if r, ok := s.memory.Peek([]byte(key)); ok && s.viewOf(r, &v) {
-		defer v.Release()
-		return v.Own(), true
+	if !s.peek(key, &v, true) {
+		return nil, false
+	}
+	defer v.Release()
+	return v.Own(), true
+}
+
+// peek makes v a view of what is stored, be it dead, and brings nothing into memory. Of
+// what is on disk alone the body is left out, unless it is wanted.
+func (s *Store) peek(key cachekey.Key, v *View, body bool) bool {
+	if r, ok := s.memory.Peek([]byte(key)); ok {
+		return s.viewOf(r, v)
 	}
 	if s.disk == nil {
-		return nil, false
+		return false
 	}
-	r, ok := s.disk.Get(context.Background(), string(key))
+	ctx := context.Background() // a writer is not interrupted
+	r, ok := s.disk.Get(ctx, string(key))
 	if !ok {
-		return nil, false
+		return false
 	}
 	defer r.Release()
-	b, err := r.Append(context.Background(), append([]byte(nil), r.Head()...))
-	if err != nil || v.decode(key, b) != nil {
-		return nil, false
+	b := append([]byte(nil), r.Head()...)
+	if !body {
+		return v.onDisk(key, b, r.Stamp()) == nil
 	}
-	return v.Own(), true
+	b, err := r.Append(ctx, b)
+	return err == nil && v.onDisk(key, b, r.Stamp()) == nil && v.complete()
 }
 
 // Alive says whether an object that Get has returned may still be used: it may have
@@ -205,6 +218,14 @@ func (s *Store) Alive(o *Object) bool {
 	}
 	_, dead := s.ended.Dead(o.Key, o.Stamp, o.tagList())
 	return !dead
+}
+
+// holds says whether what is stored under a key is that version of an object.
+func (s *Store) holds(key cachekey.Key, version uint64) bool {
+	var now View
+	ok := s.peek(key, &now, false)
+	now.Release()
+	return ok && now.version == version
 }
 
 // lock locks writers of a key.
@@ -222,7 +243,7 @@ func (s *Store) drop(v *View, why memory.Reason) bool {
 		if !s.memory.Remove(v.record, why) {
 			return false
 		}
-	} else if now, ok := s.Peek(v.Key); !ok || now.version != v.version {
+	} else if !s.holds(v.Key, v.version) {
 		return false
 	}
 	if s.disk != nil {

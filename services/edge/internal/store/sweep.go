@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
@@ -17,7 +18,9 @@ const pause = 10 * time.Second
 
 // Sweep removes every dead object and brings the stamps of the others up to date, in
 // both tiers. So the invalidations up to the moment that it returns have done their work,
-// and the table may forget them. It fails while the disk cannot be read through.
+// and the table may forget them. It fails while the disk cannot be read through. Of a disk
+// that is out of service nothing is found any more, and after the next start what has an
+// old stamp is dead.
 func (s *Store) Sweep(ctx context.Context) (to invalidation.Moment, err error) {
 	to = s.ended.Moment()
 	for r := range s.memory.Range {
@@ -30,7 +33,7 @@ func (s *Store) Sweep(ctx context.Context) (to invalidation.Moment, err error) {
 			v.Release()
 		}
 	}
-	if s.disk == nil || to.Era == 0 {
+	if !s.disked() || to.Era == 0 {
 		return to, nil
 	}
 	err = s.disk.Sweep(ctx, disk.Stamp{Era: to.Era, Revision: to.Revision}, func(r disk.Record) bool {
@@ -78,23 +81,41 @@ func Keep(ended *invalidation.Table, r disk.Record) (disk.Stamp, bool) {
 	return disk.Stamp{Era: at.Era, Revision: at.Revision}, true
 }
 
-// Run sweeps at the start, and whenever the table has grown, until ctx ends. That is
-// for the sake of the table's size alone: objects obey without. forgotten is told up to
-// which revision the table has forgotten.
+// Run sweeps once the disk has been read, and whenever the table has grown, until ctx
+// ends; a sweep that fails is tried again. That is for the sake of the table's size alone:
+// objects obey without. forgotten is told up to which revision the table has forgotten.
 func (s *Store) Run(ctx context.Context, forgotten func(revision int64)) error {
 	for {
-		if to, err := s.Sweep(ctx); err == nil && to.Revision > 0 && s.ended.Forget(to) {
+		to, err := s.Sweep(ctx)
+		if err == nil && to.Revision > 0 && s.ended.Forget(to) {
 			forgotten(to.Revision)
 		}
-		select {
-		case <-ctx.Done():
+		if !s.due(ctx, err) {
 			return nil
-		case <-time.After(pause):
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.ended.Grown():
 		}
 	}
+}
+
+// due waits until the next sweep is due after one that has ended with err, and says
+// whether ctx has not ended before. A disk that fails while it is read is never loaded.
+func (s *Store) due(ctx context.Context, err error) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+	}
+	var loaded <-chan struct{} // nil is never closed
+	switch {
+	case errors.Is(err, disk.ErrLoading):
+		loaded = s.disk.Loaded()
+	case err != nil:
+		return true
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-loaded:
+	case <-s.ended.Grown():
+	}
+	return true
 }

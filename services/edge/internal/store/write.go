@@ -69,18 +69,20 @@ func (s *Store) remove(key cachekey.Key) {
 }
 
 // Offer is Put unless what has the place says, in stays, that it stays: stays is
-// called with it, under a lock, so that nothing comes in between. What is dead is not
-// asked. An o that is dead leaves what is there.
+// called with it, under a lock, so that nothing comes in between. It is a view without
+// its body. What is dead is not asked. An o that is dead leaves what is there.
 func (s *Store) Offer(o *Object, stays func(now *Object) bool) {
 	if !s.fits(o) {
 		return
 	}
 	lock := s.lock(o.Key)
 	defer lock.Unlock()
-	if now, ok := s.Peek(o.Key); ok && s.Alive(now) && stays(now) {
-		return
+	var now View
+	stay := s.peek(o.Key, &now, false) && s.Alive(&now.Object) && stays(&now.Object)
+	now.Release()
+	if !stay {
+		s.put(o)
 	}
-	s.put(o)
 }
 
 // Replace puts next in the place of old, which has the same key, unless something
@@ -92,9 +94,8 @@ func (s *Store) Replace(old, next *Object) {
 	}
 	lock := s.lock(old.Key)
 	defer lock.Unlock()
-	now, ok := s.Peek(old.Key)
 	switch {
-	case !ok || now.version != old.version:
+	case !s.holds(old.Key, old.version):
 	case next == nil:
 		s.remove(old.Key)
 	default:
