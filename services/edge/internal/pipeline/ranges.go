@@ -63,6 +63,9 @@ func (p *Pipeline) cut(x *visit) {
 			r.body = byterange.Cut(r.body.Bytes, s.Range)
 		}
 	case byterange.Several:
+		if _, once := r.source.(arriving); once {
+			return // parts would each need what has passed by: the whole is right too (D19.2)
+		}
 		p.several(x, s.Ranges, size)
 	case byterange.Unsatisfiable:
 		x.refuse(416, "The range that was asked for is not there.")

@@ -119,6 +119,17 @@ func TestSeveralRanges(t *testing.T) {
 	}
 }
 
+func TestSeveralRangesOfWhatArrives(t *testing.T) {
+	for _, value := range []string{"bytes=0-1,10-19", "bytes=10-19,0-1"} {
+		e := newEdge(t, options{})
+		body, tag := content(1000), `"1"`
+		e.origin.set(ranged(&body, &tag))
+		if g := e.get("/", "Range", value); g.status != 200 || g.body != body || g.err != nil {
+			t.Errorf("D19.2: %s of what is not stored: %d, %d bytes, %v", value, g.status, len(g.body), g.err)
+		}
+	}
+}
+
 func TestRangeOfWhatIsNotStored(t *testing.T) {
 	const slice = int(byterange.SliceSize)
 	size := 5*slice + 77
