@@ -55,6 +55,9 @@ func (c *caller) act(ctx context.Context, n int) (what string, err error) {
 		{"delete policy", 2, c.deletePolicy},
 		{"create request policy", 3, c.createRequestPolicy},
 		{"delete request policy", 2, c.deleteRequestPolicy},
+		{"import certificate", 2, c.importCertificate},
+		{"rotate certificate", 2, c.rotateCertificate},
+		{"delete certificate", 1, c.deleteCertificate},
 		{"create key", 2, c.createKey},
 		{"delete key", 2, c.deleteKey},
 		{"create group", 2, c.createGroup},
@@ -86,8 +89,13 @@ func (c *caller) act(ctx context.Context, n int) (what string, err error) {
 	return "", errNothing
 }
 
-// alias is one of few, so that all want the same.
-func (c *caller) alias() string { return fmt.Sprintf("www.site-%d.test", c.r.IntN(30)) }
+// aliases is how many there are: few, so that all want the same.
+const aliases = 30
+
+func alias(i int) string { return fmt.Sprintf("www.site-%d.test", i) }
+
+// alias is one of them.
+func (c *caller) alias() string { return alias(c.r.IntN(aliases)) }
 
 // site is a configuration with what others may be deleting.
 func (c *caller) site() *configv1.DistributionConfig {
@@ -102,6 +110,9 @@ func (c *caller) site() *configv1.DistributionConfig {
 	}
 	if name := c.world.pick(c.r, "originRequestPolicies"); name != "" && c.r.IntN(2) == 0 {
 		site.DefaultCacheBehavior.OriginRequestPolicy = name
+	}
+	if name := c.world.pick(c.r, "certificates"); name != "" && c.r.IntN(2) == 0 {
+		site.ViewerCertificate = &configv1.ViewerCertificate{Certificate: name}
 	}
 	return site
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
 	"github.com/seafront-cdn/seafront/pkg/fsck"
 	"github.com/seafront-cdn/seafront/pkg/rpc"
+	"github.com/seafront-cdn/seafront/pkg/secret"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	"github.com/seafront-cdn/seafront/services/config"
@@ -52,10 +53,11 @@ type replica struct {
 	canaries      configv1.ContinuousDeploymentPolicyServiceClient
 	logs          configv1.RealtimeLogConfigServiceClient
 	requests      configv1.OriginRequestPolicyServiceClient
+	certificates  configv1.CertificateServiceClient
 }
 
 // start serves both services from an etcd until the test ends.
-func start(t *testing.T, kv *clientv3.Client) replica {
+func start(t *testing.T, kv *clientv3.Client, secrets *secret.Keyring) replica {
 	t.Helper()
 	memory := rpc.NewMemory()
 	conn, err := rpc.Dial("passthrough:///memory", rpc.ClientConfig{Dialer: memory.Dial})
@@ -64,7 +66,7 @@ func start(t *testing.T, kv *clientv3.Client) replica {
 	}
 	registry := originregistry.New(originregistry.Config{Etcd: kv})
 	control := config.New(config.Config{
-		Etcd: kv, Origins: originv1.NewOriginServiceClient(conn), BaseDomain: "cdn.example.net",
+		Etcd: kv, Origins: originv1.NewOriginServiceClient(conn), BaseDomain: "cdn.example.net", Secrets: secrets,
 		Limits: config.Limits{PublicKeys: 10_000, KeyGroups: 10_000, StagingDistributions: 10_000, ContinuousDeploymentPolicies: 10_000},
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -88,7 +90,7 @@ func start(t *testing.T, kv *clientv3.Client) replica {
 		configv1.NewCachePolicyServiceClient(conn), originv1.NewOriginServiceClient(conn),
 		configv1.NewFunctionServiceClient(conn), configv1.NewKeyValueStoreServiceClient(conn),
 		configv1.NewContinuousDeploymentPolicyServiceClient(conn), configv1.NewRealtimeLogConfigServiceClient(conn),
-		configv1.NewOriginRequestPolicyServiceClient(conn),
+		configv1.NewOriginRequestPolicyServiceClient(conn), configv1.NewCertificateServiceClient(conn),
 	}
 }
 
@@ -152,8 +154,16 @@ func TestEverythingAtOnce(t *testing.T) {
 	t.Logf("SEAFRONT_SEED=%d", seed)
 	space := etcdtest.New(t)
 	var servers []replica
+	line, err := secret.NewKey("k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := secret.Parse(line)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range replicas {
-		servers = append(servers, start(t, space.Client(t)))
+		servers = append(servers, start(t, space.Client(t), secrets))
 	}
 	world := &shared{all: map[string][]string{}}
 	var all sync.WaitGroup

@@ -78,7 +78,7 @@ func TestComputedInKey(t *testing.T) {
 	if len(f.Header) != 1 || f.Header[0] != (header.Field{Name: "CloudFront-Forwarded-Proto", Value: "https"}) {
 		t.Errorf("D11.4: forwarded %v", f.Header)
 	}
-	if clear, _ := p.Build(parts("http")); clear == secure {
+	if open, _ := p.Build(parts("http")); open == secure {
 		t.Error("D10.2: the scheme is not in the key")
 	}
 	if forged, _ := p.Build(parts("https", "CloudFront-Forwarded-Proto", "http", "CloudFront-Viewer-Country", "DE")); forged != secure {

@@ -63,9 +63,9 @@ func (c *Certificate) Covers(host string) bool {
 }
 
 // Interned returns the one configuration for a security policy, with or without HTTP/2,
-// which make makes the first time. A configuration lives as long as the certificate, so
+// which configure makes the first time. A configuration lives as long as the certificate, so
 // no other change makes another (design 3.2).
-func (c *Certificate) Interned(p SecurityPolicy, http2 bool, make func(*Certificate, SecurityPolicy, bool) *tls.Config) *tls.Config {
+func (c *Certificate) Interned(p SecurityPolicy, http2 bool, configure func(*Certificate, SecurityPolicy, bool) *tls.Config) *tls.Config {
 	at := 0
 	if http2 {
 		at = 1
@@ -74,7 +74,7 @@ func (c *Certificate) Interned(p SecurityPolicy, http2 bool, make func(*Certific
 	if config := place.Load(); config != nil {
 		return config
 	}
-	place.CompareAndSwap(nil, make(c, p, http2))
+	place.CompareAndSwap(nil, configure(c, p, http2))
 	return place.Load()
 }
 

@@ -4,8 +4,10 @@ package viewer
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,5 +159,44 @@ func TestCertificateOfADiskThatCannotBeWritten(t *testing.T) {
 	}
 	if err := c.refresh(time.Now().Add(340 * 24 * time.Hour)); err == nil || c.current.Load() == first {
 		t.Errorf("not renewed in memory, or the error is lost: %v", err)
+	}
+}
+
+// TestFronted: requests on either protocol say whether the certificate is for their host.
+func TestFronted(t *testing.T) {
+	s := serve(t, func(ctx context.Context, r *exchange.Request, to exchange.Sender) {
+		status := 204
+		if r.Fronted {
+			status = 421
+		}
+		_, _ = to.Send(ctx, &exchange.Answer{Status: status})
+	}, func(c *Config) { c.Snapshots = config{versions(t)} })
+	for _, tt := range []struct {
+		name, server, host string
+		http2              bool
+		want               int
+	}{
+		{"D2.7: the same, by HTTP/1.1", "one.cdn.test", "one.cdn.test", false, 204},
+		{"D2.7: covered, by HTTP/2", "two.cdn.test", "one.cdn.test", true, 204},
+		{"D2.7: another, by HTTP/1.1", "one.cdn.test", "www.other.test", false, 421},
+		{"D2.7: another, by HTTP/2", "two.cdn.test", "www.other.test", true, 421},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			transport := &http.Transport{TLSClientConfig: &tls.Config{ServerName: tt.server, RootCAs: s.roots}, ForceAttemptHTTP2: tt.http2}
+			defer transport.CloseIdleConnections()
+			r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+s.https+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = tt.host
+			res, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != tt.want || (res.ProtoMajor == 2) != tt.http2 {
+				t.Errorf("%s %d, want %d", res.Proto, res.StatusCode, tt.want)
+			}
+		})
 	}
 }
