@@ -15,7 +15,10 @@ const (
 )
 
 // health is when the disk has failed lately.
-type health struct{ faults []time.Time }
+type health struct {
+	faults []time.Time
+	failed string // why it is out of service
+}
 
 // fault takes an error of the disk into account. Neither mu nor a lock of the index is
 // held.
@@ -47,6 +50,7 @@ func (l *Log) stop(ctx context.Context, why string) {
 	l.cfg.Log.ErrorContext(ctx, "disk cache is out of service until the next start",
 		slog.String("directory", l.cfg.Dir), slog.String("reason", why))
 	l.mu.Lock()
+	l.health.failed = why
 	disown := l.givesUp()
 	l.mu.Unlock()
 	if disown {

@@ -55,6 +55,16 @@ func (l *Log) Get(ctx context.Context, key string) (*Ref, bool) {
 	return r, true
 }
 
+// Has says whether something is stored under key, as far as the index knows: it reads
+// nothing, and counts as no use.
+func (l *Log) Has(key string) bool {
+	if state(l.state.Load()) != serving {
+		return false
+	}
+	_, _, found := l.index.peek(l.id.hash(key))
+	return found
+}
+
 // open reads what is before the body and holds it against the key.
 func (r *Ref) open(ctx context.Context, key string) bool {
 	l := r.log

@@ -34,8 +34,8 @@ func (n *numbers) drop(err error) {
 
 // Stats is what a Log holds and what it did since it was opened.
 type Stats struct {
-	// State is serving, out_of_service or closed.
-	State string
+	// State is serving, out_of_service or closed; Failure says why it is out of service.
+	State, Failure string
 	// Bytes count against Limit: all files, and Held, which is unlinked and still read.
 	Bytes, Held, Limit int64
 	// Objects are records that can be found, RecordBytes their size.
@@ -81,6 +81,7 @@ func (l *Log) Stats() Stats {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.Failure = l.health.failed
 	s.Bytes, s.Held, s.Segments, s.Queued = l.used(), l.heldSize, len(l.segments), int64(l.queued)
 	return s
 }
