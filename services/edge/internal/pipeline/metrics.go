@@ -30,6 +30,7 @@ type metrics struct {
 	records [outcomes][classes][len(protocols)][]metric.RecordOption
 
 	gauges metric.Registration
+	counts counters
 }
 
 func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
@@ -117,6 +118,7 @@ func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 	if s := x.status(); s >= 100 && s < 600 {
 		class = s / 100
 	}
+	m.counts.add(x)
 	version := protocol(x.req.Major, x.req.Minor)
 	add := m.adds[x.outcome][class][version]
 	m.requests.Add(ctx, 1, add...)
