@@ -82,6 +82,8 @@ func table() []row {
 		{edgeAPI + "EdgeService", reader, "ListEdges"},
 		{edgeAPI + "EdgeService", admin, "DrainEdge UndrainEdge DeleteEdge"},
 
+		{edgeAPI + "CacheService", reader, "GetCacheStats InspectRequest"},
+
 		{originAPI + "OriginService", reader, "GetOrigin ListOrigins ResolveOrigins"},
 		{originAPI + "OriginService", operator, "CreateOrigin UpdateOrigin DeleteOrigin"},
 

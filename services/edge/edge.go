@@ -27,6 +27,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/debug"
 	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
+	"github.com/seafront-cdn/seafront/services/edge/internal/inspect"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
@@ -47,6 +48,7 @@ type Edge struct {
 	access               *accesslog.Log
 	accessFile           *accesslog.File // nil unless the log is one
 	objects              *store.Store
+	inspector            *inspect.Service
 	reporter             *report.Reporter
 	follower             *follow.Follower
 	viewers              *viewer.Server
@@ -127,7 +129,7 @@ func (e *Edge) wire() error {
 	})
 	e.pages = t.AdminMux(e.ready)
 	debug.Register(e.pages, debug.Config{
-		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Store: e.objects, Refused: refused, Disk: kept,
+		Edge: cfg.ID, Pop: cfg.Pop, Build: cfg.build(), Follower: e.follower, Inspect: e.inspector, Refused: refused, Disk: kept,
 	})
 	return err
 }
@@ -149,6 +151,7 @@ func (e *Edge) answers(words brand.Brand, ended *invalidation.Table) (*pipeline.
 		return nil, err
 	}
 	e.closers = append(e.closers, func() error { answers.Close(); return nil })
+	e.inspect(answers)
 	return answers, nil
 }
 

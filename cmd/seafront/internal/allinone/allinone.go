@@ -121,7 +121,7 @@ func serve(ctx context.Context, c Config, t *telemetry.Telemetry, client *client
 		running.Go(func() error { return site.Serve(ctx, site.listener) })
 	}
 	running.Go(func() error {
-		return secure.Serve(ctx, t, []net.Listener{api, asConfig, asSetup}, registry, control)
+		return secure.Serve(ctx, t, []net.Listener{api, asConfig, asSetup}, registry, control, front.Part())
 	})
 	running.Go(func() error { return front.Run(ctx) })
 	running.Go(func() error {

@@ -37,8 +37,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type serveCommand struct {
 	edge.Config
 	program.ClusterKeys
+	api      `embed:""`
 	LogLevel slog.Level `help:"Least severe log line to print: debug, info, warn or error. Viewer requests are info." name:"log-level" default:"info" env:"SEAFRONT_LOG_LEVEL" placeholder:"LEVEL"`
 	LogJSON  bool       `help:"Print log lines as JSON." name:"log-json" env:"SEAFRONT_LOG_JSON"`
+}
+
+// Validate is called by the parser.
+func (c *serveCommand) Validate() error {
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	return c.api.Validate()
 }
 
 // telemetryGrace bounds the sending of the last spans.
@@ -66,13 +75,18 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	c.Telemetry, c.Version = t, version
+	port, err := c.open(t, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer port.close()
 	e, err := edge.New(c.Config)
 	if err != nil {
 		return err
 	}
 	at := e.Addresses()
 	t.Log.InfoContext(ctx, "edge serves", slog.String("http", at.HTTP), slog.String("https", at.HTTPS), slog.String("admin", at.Admin))
-	return e.Run(ctx)
+	return port.run(ctx, t, e)
 }
 
 type healthcheckCommand struct {

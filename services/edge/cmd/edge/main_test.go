@@ -43,12 +43,13 @@ func TestServe(t *testing.T) {
 	flags := []string{
 		"--data", filepath.Join(t.TempDir(), "edge"), "--etcd-endpoints", "127.0.0.1:1,127.0.0.1:2",
 		"--http-listen", "127.0.0.1:0", "--https-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+		"--grpc-listen", "127.0.0.1:0", "--access-log", "off",
 		"--trusted-trace-networks", "10.0.0.0/8,2001:db8::/32", "--log-level", "error",
 	}
 	if err := run(ended, flags, nil); err != nil {
 		t.Errorf("a start and a stop: %v", err)
 	}
-	for _, bad := range [][]string{{"--cache-bytes", "1"}, {"--brand", "x"}, {"--trusted-trace-networks", "x"}, {"--unknown"}} {
+	for _, bad := range [][]string{{"--cache-bytes", "1"}, {"--grpc-listen", "nowhere"}, {"--tls-cert", "alone"}, {"--brand", "x"}, {"--trusted-trace-networks", "x"}, {"--unknown"}} {
 		if err := run(ended, append(flags, bad...), nil); err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(bad[0], "--")) {
 			t.Errorf("flags %v: %v", bad, err)
 		}

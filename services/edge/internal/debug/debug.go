@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package debug shows an operator what an edge serves and why: /debug/config tells
-// where the configuration comes from, and /debug/key takes a URL apart by the same
-// pure functions as a request. It changes nothing and asks nobody.
+// where the configuration comes from, and /debug/key what CacheService says about a URL.
+// It changes nothing and asks nobody.
 package debug
 
 import (
@@ -13,7 +13,6 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
-	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
 
 // Config is what the pages show.
@@ -21,7 +20,8 @@ type Config struct {
 	// Edge and Pop are the names of the edge and its place; Build is its release.
 	Edge, Pop, Build string
 	Follower         *follow.Follower
-	Store            *store.Store
+	// Inspect takes the steps of a request.
+	Inspect Inspector
 	// Refused says why what was on disk at the start was not served; empty when it
 	// was, or when there was nothing.
 	Refused string
@@ -34,14 +34,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	mux.HandleFunc("GET /debug/config", func(w http.ResponseWriter, _ *http.Request) {
 		show(w, http.StatusOK, cfg.overview(time.Now()))
 	})
-	mux.HandleFunc("GET /debug/key", func(w http.ResponseWriter, r *http.Request) {
-		q, err := ask(r.URL.Query())
-		if err != nil {
-			show(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-			return
-		}
-		show(w, http.StatusOK, explain(cfg.Follower.Current(), cfg.Store, q, time.Now()))
-	})
+	mux.HandleFunc("GET /debug/key", cfg.key)
 }
 
 // overview is the page /debug/config.
@@ -103,10 +96,14 @@ func rejections(s *snapshot.Snapshot) []rejection {
 }
 
 func show(w http.ResponseWriter, status int, page any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
+	begin(w, status)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	_ = e.Encode(page) // whoever asked has left
+}
+
+func begin(w http.ResponseWriter, status int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 }
