@@ -298,43 +298,6 @@ func TestStop(t *testing.T) {
 	again.stop()
 }
 
-func TestExplain(t *testing.T) {
-	c := etcdtest.Client(t)
-	e := start(t, c, t.TempDir())
-	off := site(t, "2", newOrigin(t), optimized)
-	off.Config.Enabled = false
-	write(t, c, "2", off)
-	awaitStatus(t, c, applied(write(t, c, "1", site(t, "1", newOrigin(t), optimized))))
-	want(t, "first", e.get("http://d1.cdn.test/a"), 200, "Miss")
-	want(t, "second", e.get("http://d1.cdn.test/a"), 200, "Hit")
-	var page map[string]any
-	var stored []any
-	await(t, func() bool { // an answer is stored right after it was sent
-		page = e.page("/debug/key?url=http://d1.cdn.test/a&header=Accept-Encoding:gzip")
-		stored, _ = page["stored"].([]any)
-		return len(stored) == 1
-	})
-	if page["distribution"] != "1" || page["behavior"] != "*" || page["cache_policy"] == "" || page["key_hex"] == "" || len(stored) != 1 {
-		t.Errorf("/debug/key: %v", page)
-	}
-	if o := stored[0].(map[string]any); o["status"] != 200.0 || o["fresh"] != true || o["bytes"] != float64(len("this is /a")) {
-		t.Errorf("/debug/key: object %v", o)
-	}
-	for url, ends := range map[string]string{
-		"http://nobody.test/": "match: no distribution has this name", "https://d2.cdn.test": "match: the distribution is disabled",
-		"http://a..b/": "match: the host is not a name",
-	} {
-		if got := e.page("/debug/key?url=" + url)["ends"]; got != ends {
-			t.Errorf("/debug/key of %s ends %q, want %q", url, got, ends)
-		}
-	}
-	for _, q := range []string{"", "url=x", "url=http://h/&header=x"} {
-		if status, body := e.admin("/debug/key?" + q); status != 400 {
-			t.Errorf("/debug/key?%s: %d %s", q, status, body)
-		}
-	}
-}
-
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
 		cfg  edge.Config

@@ -29,6 +29,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd/etcdtest"
+	"github.com/seafront-cdn/seafront/pkg/rpc"
 	"github.com/seafront-cdn/seafront/pkg/telemetry"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	edgev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/edge/v1"
@@ -73,6 +74,7 @@ type running struct {
 	log   *log
 	spans *tracetest.InMemoryExporter
 	stop  func() // ends it and waits
+	part  rpc.Part
 }
 
 func newTelemetry(to io.Writer, spans sdktrace.SpanExporter) *telemetry.Telemetry {
@@ -100,7 +102,7 @@ func start(t *testing.T, client *clientv3.Client, dir string, change ...func(*ed
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.at = e.Addresses()
+	r.at, r.part = e.Addresses(), e.Part()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()

@@ -83,7 +83,7 @@ func (f *fleet) startEdge(t *testing.T, id string) *edge {
 	e.spec = program.Spec{
 		Name: id, Path: program.Product(t, "edge"),
 		Env: append(f.sink.Env(), "SEAFRONT_ETCD_ENDPOINTS="+f.etcd.Endpoint(), "SEAFRONT_EDGE_ID="+id, "SEAFRONT_EDGE_POP=LOC1",
-			"SEAFRONT_HTTP_LISTEN="+e.http, "SEAFRONT_HTTPS_LISTEN="+program.Address(t), "SEAFRONT_ADMIN_LISTEN="+e.admin,
+			"SEAFRONT_HTTP_LISTEN="+e.http, "SEAFRONT_HTTPS_LISTEN="+program.Address(t), "SEAFRONT_ADMIN_LISTEN="+e.admin, "SEAFRONT_GRPC_LISTEN=127.0.0.1:0",
 			"SEAFRONT_DATA="+e.data, "SEAFRONT_TRUSTED_TRACE_NETWORKS=127.0.0.0/8"),
 	}
 	e.start(t)

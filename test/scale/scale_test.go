@@ -253,7 +253,7 @@ func (w *world) edge(t *testing.T) {
 	began := time.Now()
 	e := program.Start(t, program.Spec{Name: "edge", Path: program.Product(t, "edge"), Env: []string{
 		"SEAFRONT_ETCD_ENDPOINTS=" + w.endpoint, "SEAFRONT_EDGE_ID=edge-1", "SEAFRONT_EDGE_POP=LOC1", "SEAFRONT_LOG_LEVEL=warn",
-		"SEAFRONT_HTTP_LISTEN=" + viewers, "SEAFRONT_HTTPS_LISTEN=" + program.Address(t), "SEAFRONT_ADMIN_LISTEN=" + admin,
+		"SEAFRONT_HTTP_LISTEN=" + viewers, "SEAFRONT_HTTPS_LISTEN=" + program.Address(t), "SEAFRONT_ADMIN_LISTEN=" + admin, "SEAFRONT_GRPC_LISTEN=127.0.0.1:0",
 		"SEAFRONT_DATA=" + filepath.Join(t.TempDir(), "edge"),
 	}})
 	e.Ready(t, "http://"+admin+"/readyz", startTimeout)

@@ -84,7 +84,7 @@ func (c *Control) Edge(t testing.TB, s Spec) *Edge {
 		Name: s.ID, Path: program.Product(t, "edge"), Output: s.Output, Core: s.Core,
 		Env: append([]string{
 			"SEAFRONT_ETCD_ENDPOINTS=" + c.etcd, "SEAFRONT_EDGE_ID=" + s.ID, "SEAFRONT_DATA=" + t.TempDir(),
-			"SEAFRONT_HTTP_LISTEN=" + e.HTTP, "SEAFRONT_HTTPS_LISTEN=" + e.HTTPS, "SEAFRONT_ADMIN_LISTEN=" + e.Admin,
+			"SEAFRONT_HTTP_LISTEN=" + e.HTTP, "SEAFRONT_HTTPS_LISTEN=" + e.HTTPS, "SEAFRONT_ADMIN_LISTEN=" + e.Admin, "SEAFRONT_GRPC_LISTEN=127.0.0.1:0",
 		}, s.Env...),
 	})
 	e.Ready(t, "http://"+e.Admin+"/readyz", startTimeout)
