@@ -117,11 +117,6 @@ func Make(c Config) error {
 	if err := c.members(ca, peers); err != nil {
 		return err
 	}
-	for _, id := range c.Edges {
-		if err := c.issue(c.part(id), ca, keys.EdgeProgram+"-"+id, nil); err != nil {
-			return err
-		}
-	}
 	// Root of etcd, and the person: "admin" is a name, not a role of etcd.
 	if err := c.issue(c.part(rootDir), ca, "root", nil); err != nil {
 		return err
@@ -168,7 +163,7 @@ func (c Config) members(ca, peers *authority) error {
 	return nil
 }
 
-// servers are config and origin-registry. They trust the same callers.
+// servers are config, origin-registry and the edges. They trust the same callers.
 func (c Config) servers(ca *authority, mine folder) error {
 	tokens, err := c.tokens()
 	if err != nil {
@@ -178,20 +173,31 @@ func (c Config) servers(ca *authority, mine folder) error {
 	if err != nil {
 		return err
 	}
-	const replicas = 9
-	for _, program := range []string{keys.ConfigProgram, keys.RegistryProgram} {
-		f := c.part(program)
-		hosts := append([]string{program, "localhost", "127.0.0.1", "::1"}, c.Names...)
-		for i := range replicas {
-			hosts = append(hosts, fmt.Sprintf("%s-%d", program, i+1))
-		}
-		if err := c.issue(f, ca, program, hosts); err != nil {
+	serve := func(f folder, name string, hosts ...string) error {
+		hosts = append(append(hosts, "localhost", "127.0.0.1", "::1"), c.Names...)
+		if err := c.issue(f, ca, name, hosts); err != nil {
 			return err
 		}
 		for name, text := range map[string][]byte{"tokens": tokens, "jwks.json": set, "roles": []byte(roles)} {
 			if err := f.write(name, text); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+	const replicas = 9
+	for _, program := range []string{keys.ConfigProgram, keys.RegistryProgram} {
+		hosts := []string{program}
+		for i := range replicas {
+			hosts = append(hosts, fmt.Sprintf("%s-%d", program, i+1))
+		}
+		if err := serve(c.part(program), program, hosts...); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.Edges {
+		if err := serve(c.part(id), keys.EdgeProgram+"-"+id, id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -85,7 +85,7 @@ func TestServersTakeThem(t *testing.T) {
 	if err := credentials.Make(config(dir)); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"config", "origin-registry"} {
+	for _, part := range []string{"config", "origin-registry", "e1"} {
 		in := func(name string) string { return filepath.Join(dir, part, name) }
 		if _, err := auth.OpenTokens(log, in("tokens")); err != nil {
 			t.Error(err)
