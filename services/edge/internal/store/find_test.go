@@ -3,7 +3,6 @@
 package store
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 
@@ -16,7 +15,7 @@ import (
 func TestFind(t *testing.T) {
 	ended := invalidation.New(era, 0)
 	log, err := disk.Open(disk.Config{
-		Dir: t.TempDir(), Limit: 256 << 20, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Dir: t.TempDir(), Limit: 256 << 20, Log: slog.New(slog.DiscardHandler),
 		Alive: func(r disk.Record) (disk.Stamp, bool) { return Keep(ended, r) },
 	})
 	if err != nil {
