@@ -119,6 +119,10 @@ func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
 	if !ok {
 		return false
 	}
+	if !p.sendable(&v.Object) {
+		v.Release() // of a body that can only be had as a whole
+		return false
+	}
 	over := s.weigh(&v.Object)
 	if s.object != &v.Object {
 		v.Release()

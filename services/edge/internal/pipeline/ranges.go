@@ -133,25 +133,15 @@ func (p *Pipeline) questionOf(ctx context.Context, x *visit) (*question, bool) {
 	return x.slicing, true
 }
 
-// whole says whether a body in slices can be sent to its end: its slices are there, or
-// can be fetched.
-func (p *Pipeline) whole(ctx context.Context, o *store.Object, h header.Fields) bool {
-	const most = 1024 // slices to look for
-	if _, ok := byterange.Strong(h, o.ResponseTime); ok {
+// sendable says whether the body of an object can be sent to its end: the slices that it lies
+// in are there, or can be fetched.
+func (p *Pipeline) sendable(o *store.Object) bool {
+	if o.Slices == 0 || p.Store.HasSlices(o.Slices, o.Size) {
 		return true
 	}
-	slices := byterange.SlicesOf(byterange.Range{Length: o.Size})
-	if slices.End > most {
-		return false
-	}
-	for n := slices.First; n < slices.End; n++ {
-		var s store.Slice
-		if !p.Store.Slice(ctx, o.Slices, n, &s) {
-			return false
-		}
-		s.Release()
-	}
-	return true
+	h := o.Fields(nil)
+	_, strong := byterange.Strong(h, o.ResponseTime)
+	return strong && header.Equal(h.Get("Accept-Ranges"), "bytes")
 }
 
 // arriving is a body that a fill brings, of which one part can be sent.

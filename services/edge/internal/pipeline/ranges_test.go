@@ -207,6 +207,36 @@ func TestWeakRepresentationIsNotSliced(t *testing.T) {
 	}
 }
 
+// What the store no longer has of a body is no reason to send less of it: without parts of
+// the origin's the whole is fetched anew.
+func TestSlicesAreEvicted(t *testing.T) {
+	for _, tag := range []string{"", `W/"1"`, `"1"`} {
+		e := newEdge(t, options{bytes: 256 << 20})
+		body, other := content(3<<20), strings.Repeat("other ", 5<<20)
+		e.origin.set(func(r *origin.Request) page {
+			now := body
+			if r.Target != "/" {
+				now = other
+			}
+			if tag == "" {
+				return text(200, now)
+			}
+			return text(200, now, "ETag", tag)
+		})
+		e.get("/")
+		for i := range 12 { // the head stays, the slices do not
+			e.get(fmt.Sprint("/", i))
+			e.head("/")
+		}
+		for _, value := range []string{"", "bytes=3000000-"} {
+			g := e.get("/", "Range", value)
+			if g.err != nil || g.status == 200 && g.body != body || g.status == 206 && g.body != body[3_000_000:] {
+				t.Errorf("design 3.8: ETag %s: Range %q: %d, %d bytes, %v", tag, value, g.status, len(g.body), g.err)
+			}
+		}
+	}
+}
+
 func TestRepresentationChangesBetweenSlices(t *testing.T) {
 	e := newEdge(t, options{bytes: 256 << 20})
 	body, tag := content(4<<20), `"1"`

@@ -80,6 +80,28 @@ func (s *Store) Slice(ctx context.Context, body uint64, number int64, out *Slice
 // disked says whether slices lie on disk: once that is out of service, they lie in memory.
 func (s *Store) disked() bool { return s.disk != nil && s.disk.Serving() }
 
+// HasSlices says whether all slices of a body of size bytes are there, as far as is known
+// without reading them.
+func (s *Store) HasSlices(body uint64, size int64) bool {
+	var room [sliceKeyBytes]byte
+	slices := byterange.SlicesOf(byterange.Range{Length: size})
+	for n := slices.First; n < slices.End; n++ {
+		key := sliceKey(&room, body, n)
+		if s.disk != nil {
+			if !s.disk.Has(text(key)) {
+				return false
+			}
+			continue
+		}
+		r, ok := s.memory.Peek(key)
+		if !ok {
+			return false
+		}
+		r.Release()
+	}
+	return true
+}
+
 // PutSlice stores a slice of a body whose request to the origin began at a moment, and
 // says whether it could: a disk may be too slow for it, or memory too small.
 func (s *Store) PutSlice(body uint64, number int64, at invalidation.Moment, b []byte) bool {
