@@ -23,41 +23,41 @@ const classes = 6
 // metrics are the numbers of a Pipeline. The sets of attributes are made once, so
 // that a hit costs no allocation; their values are few and none is a viewer's.
 type metrics struct {
-	requests, sent, collapsed, fetches metric.Int64Counter
-	duration                           metric.Float64Histogram
+	collapsed, fetches metric.Int64Counter
+	duration           metric.Float64Histogram
 
-	adds    [outcomes][classes][len(protocols)][]metric.AddOption
-	records [outcomes][classes][len(protocols)][]metric.RecordOption
+	sets [outcomes][classes][len(protocols)]set
 
 	gauges metric.Registration
 	counts counters
 }
 
+// set is one set of attributes in the forms in which it is needed.
+type set struct {
+	observe []metric.ObserveOption
+	record  []metric.RecordOption
+}
+
 func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
 	meter := provider.Meter(scope)
 	m := &metrics{}
-	var errs [5]error
-	m.requests, errs[0] = meter.Int64Counter("seafront.edge.requests",
-		metric.WithDescription("Viewer requests answered."))
-	m.sent, errs[1] = meter.Int64Counter("seafront.edge.sent",
-		metric.WithDescription("Body bytes sent to viewers."), metric.WithUnit("By"))
-	m.collapsed, errs[2] = meter.Int64Counter("seafront.edge.collapsed",
+	var errs [3]error
+	m.collapsed, errs[0] = meter.Int64Counter("seafront.edge.collapsed",
 		metric.WithDescription("Viewer requests answered by the fill of another."))
-	m.fetches, errs[3] = meter.Int64Counter("seafront.edge.origin.requests",
+	m.fetches, errs[1] = meter.Int64Counter("seafront.edge.origin.requests",
 		metric.WithDescription("Requests to origins, by kind and what came of them."))
-	m.duration, errs[4] = meter.Float64Histogram("seafront.edge.request.duration",
+	m.duration, errs[2] = meter.Float64Histogram("seafront.edge.request.duration",
 		metric.WithDescription("Time from the request to the end of its answer."), metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60))
-	for o := range m.adds {
-		for c := range m.adds[o] {
-			for v := range m.adds[o][c] {
-				set := metric.WithAttributeSet(attribute.NewSet(
+	for o := range m.sets {
+		for c := range m.sets[o] {
+			for v := range m.sets[o][c] {
+				as := metric.WithAttributeSet(attribute.NewSet(
 					attribute.String("outcome", Outcome(o).String()),
 					attribute.String("status", statusClass(c)),
 					attribute.String("protocol", protocols[v]),
 				))
-				m.adds[o][c][v] = []metric.AddOption{set}
-				m.records[o][c][v] = []metric.RecordOption{set}
+				m.sets[o][c][v] = set{[]metric.ObserveOption{as}, []metric.RecordOption{as}}
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.gauges, err = observe(meter, p)
+	m.gauges, err = observe(meter, p, m)
 	return m, err
 }
 
@@ -77,8 +77,14 @@ func statusClass(c int) string {
 }
 
 // observe registers what is read when metrics are collected.
-func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
-	var errs [6]error
+func observe(meter metric.Meter, p *Pipeline, m *metrics) (metric.Registration, error) {
+	var errs [8]error
+	requests, err := meter.Int64ObservableCounter("seafront.edge.requests",
+		metric.WithDescription("Viewer requests answered."))
+	errs[6] = err
+	sent, err := meter.Int64ObservableCounter("seafront.edge.sent",
+		metric.WithDescription("Body bytes sent to viewers."), metric.WithUnit("By"))
+	errs[7] = err
 	bytes, err := meter.Int64ObservableGauge("seafront.edge.store.size",
 		metric.WithDescription("Bytes of stored objects."), metric.WithUnit("By"))
 	errs[0] = err
@@ -108,8 +114,13 @@ func observe(meter metric.Meter, p *Pipeline) (metric.Registration, error) {
 		to.ObserveInt64(evictions, s.EvictedRoom)
 		to.ObserveInt64(fills, f.Fills)
 		to.ObserveInt64(held, f.Bytes)
+		m.counts.each(func(l labels, n, size int64) {
+			with := m.sets[l.outcome][l.class][l.protocol].observe
+			to.ObserveInt64(requests, n, with...)
+			to.ObserveInt64(sent, size, with...)
+		})
 		return nil
-	}, bytes, limit, objects, evictions, fills, held)
+	}, requests, sent, bytes, limit, objects, evictions, fills, held)
 }
 
 // request counts one answer.
@@ -118,12 +129,9 @@ func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 	if s := x.status(); s >= 100 && s < 600 {
 		class = s / 100
 	}
-	m.counts.add(x)
-	version := protocol(x.req.Major, x.req.Minor)
-	add := m.adds[x.outcome][class][version]
-	m.requests.Add(ctx, 1, add...)
-	m.sent.Add(ctx, x.sent, add...)
-	m.duration.Record(ctx, took.Seconds(), m.records[x.outcome][class][version]...)
+	l := labels{int(x.outcome), class, protocol(x.req.Major, x.req.Minor)}
+	m.counts.add(x, l)
+	m.duration.Record(ctx, took.Seconds(), m.sets[l.outcome][l.class][l.protocol].record...)
 	if x.collapsed {
 		m.collapsed.Add(ctx, 1)
 	}
