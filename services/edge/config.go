@@ -94,7 +94,8 @@ type Config struct {
 
 // Limits of Config.
 const (
-	leastCacheBytes = 1 << 20
+	leastCacheBytes     = 1 << 20
+	leastDiskCacheBytes = 32 << 20
 	// mostHeaderBytes bounds what one viewer can make the edge hold before there is a request.
 	mostHeaderBytes = 60 << 10
 )
@@ -113,6 +114,9 @@ func (c Config) Validate() error {
 	}
 	if c.CacheBytes != 0 && c.CacheBytes < leastCacheBytes {
 		return fmt.Errorf("--cache-bytes: %d is too small; want at least %d", c.CacheBytes, leastCacheBytes)
+	}
+	if c.DiskCacheBytes != 0 && c.DiskCacheBytes < leastDiskCacheBytes {
+		return fmt.Errorf("--disk-cache-bytes: %d is too small; want at least %d, or 0 for none", c.DiskCacheBytes, leastDiskCacheBytes)
 	}
 	if c.MaxHeaderBytes > mostHeaderBytes || c.MaxURLBytes > mostHeaderBytes {
 		return fmt.Errorf("--max-header-bytes, --max-url-bytes: %d and %d; want at most %d", c.MaxHeaderBytes, c.MaxURLBytes, mostHeaderBytes)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -17,13 +16,9 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/seafront-cdn/seafront/pkg/cdn/brand"
-	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd"
@@ -33,13 +28,7 @@ import (
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
-	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
-	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
-	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
-	"github.com/seafront-cdn/seafront/services/edge/internal/pipeline"
-	"github.com/seafront-cdn/seafront/services/edge/internal/report"
-	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
 
 const promiseHost = "www.promise.test"
@@ -57,6 +46,7 @@ type world struct {
 	rand     *rand.Rand
 	versions map[string]int
 	orders   []order
+	warm     int64 // objects that a process has found on its disk
 }
 
 // order is an invalidation with the versions that were there before it was written.
@@ -164,162 +154,6 @@ func recordOf(t *testing.T, m proto.Message) []byte {
 		t.Fatal(err)
 	}
 	return v
-}
-
-// actor is an edge whose cache and disk outlive its process.
-type actor struct {
-	*world
-	name  string
-	dir   string
-	cache *store.Store // of the last process; its objects are taken over
-
-	mu           sync.RWMutex // held for writing while there is no process
-	acknowledged int64        // by any process
-	process      *process
-}
-
-// process is one life of an actor.
-type process struct {
-	follower *follow.Follower
-	pipeline *pipeline.Pipeline
-	cache    *store.Store
-	disk     *disk
-	gate     *gateway
-	stop     func()
-}
-
-// Applied takes the acknowledgement.
-func (a *actor) Applied(p report.Progress) {
-	a.world.mu.Lock()
-	defer a.world.mu.Unlock()
-	a.acknowledged = max(a.acknowledged, p.Obeyed)
-}
-
-func (a *actor) obeyed() int64 {
-	a.world.mu.Lock()
-	defer a.world.mu.Unlock()
-	return a.acknowledged
-}
-
-// disk gives a step to the store only when it has to be on disk, or with one that has
-// to: so a killed process leaves as little as it may.
-type disk struct {
-	to *lastgood.Store
-
-	mu     sync.Mutex // guards the rest
-	held   []lastgood.Step
-	killed bool
-}
-
-func (d *disk) Keep(s lastgood.Step) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.killed {
-		return
-	}
-	d.held = append(d.held, s)
-	if s.Synced == nil && s.Point.Revision%5 > 0 {
-		return
-	}
-	for _, s := range d.held {
-		d.to.Keep(s)
-	}
-	d.held = nil
-}
-
-// gateway lets batches through, or holds them: an edge that hears nothing.
-type gateway struct {
-	mu   sync.Mutex
-	shut chan struct{} // closed when it opens again; nil while it is open
-}
-
-func (g *gateway) wait(int64) {
-	g.mu.Lock()
-	shut := g.shut
-	g.mu.Unlock()
-	if shut != nil {
-		<-shut
-	}
-}
-
-func (g *gateway) set(shut bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if shut && g.shut == nil {
-		g.shut = make(chan struct{})
-	} else if !shut && g.shut != nil {
-		close(g.shut)
-		g.shut = nil
-	}
-}
-
-// start begins a process, with etcd or without.
-func (a *actor) start(client *clientv3.Client) {
-	a.t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	kept, content, refused, err := lastgood.Open(a.dir, quiet)
-	if err != nil || refused != "" {
-		a.t.Fatal(err, refused)
-	}
-	ended := invalidation.New(content.Era, content.Floor)
-	objects, err := store.Open(store.Config{MemoryBytes: 1 << 20, Ended: ended})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	p := &process{cache: objects, disk: &disk{to: kept}, gate: &gateway{}}
-	p.follower, err = follow.New(follow.Config{
-		Etcd: client, Edge: a.name, Report: a, Keep: p.disk, Invalidations: ended, Log: quiet,
-		Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider(), BeforeSwap: p.gate.wait,
-	}, content)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	p.pipeline, err = pipeline.New(pipeline.Config{
-		Snapshots: p.follower, Store: p.cache, Invalidations: ended, Origins: a.world, Brand: brand.Seafront(),
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if a.cache != nil { // what a disk would have kept
-		for _, path := range a.paths {
-			k, _ := (&cachekey.Policy{}).Build(cachekey.Parts{Distribution: "D", Method: "GET", Path: path})
-			if o, ok := a.cache.Peek(k); ok {
-				p.cache.Put(o)
-			}
-		}
-	}
-	ctx, cancel := context.WithCancel(a.t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = p.follower.Run(ctx) })
-	running.Go(func() { _ = p.cache.Run(ctx, kept.Forget) })
-	keeping, flush := context.WithCancel(a.t.Context())
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		if err := kept.Run(keeping); err != nil {
-			a.t.Error(err)
-		}
-	})
-	p.stop = func() {
-		p.gate.set(false)
-		cancel()
-		running.Wait()
-		p.pipeline.Close()
-		flush()
-		writing.Wait()
-		if err := kept.Close(); err != nil {
-			a.t.Error(err)
-		}
-	}
-	a.process = p
-}
-
-// kill ends the process with what the disk has.
-func (a *actor) kill() {
-	a.process.disk.mu.Lock()
-	a.process.disk.killed = true
-	a.process.disk.mu.Unlock()
-	a.process.stop()
-	a.cache = a.process.cache
 }
 
 // body is an answer as a viewer has it.
@@ -442,6 +276,9 @@ func TestPromise(t *testing.T) {
 	served.Range(func(k, v any) bool { statuses[k] = v; return true })
 	if _, ok := statuses[200]; !ok {
 		t.Error("nothing was served")
+	}
+	if w.warm == 0 {
+		t.Error("no process has found anything on its disk")
 	}
 	t.Logf("%d invalidations; statuses %v", len(w.orders), slices.Collect(maps.Keys(statuses)))
 }

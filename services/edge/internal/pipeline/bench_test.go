@@ -13,6 +13,7 @@ import (
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
+	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
@@ -33,15 +34,20 @@ func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 
 // hitEdge has one object, metrics as in production, and a log that is written and
 // thrown away.
-func hitEdge(tb testing.TB) (*edge, *exchange.Request) {
+func hitEdge(tb testing.TB) (*edge, *exchange.Request) { return hitEdgeOf(tb, nil) }
+
+// hitEdgeOf is hitEdge by another cache policy, with more fields in question and answer.
+func hitEdgeOf(tb testing.TB, policy *configv1.CachePolicy, pairs ...string) (*edge, *exchange.Request) {
 	e := newEdge(tb, options{
-		meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
+		policy: policy,
+		meter:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
 		change: func(c *Config) {
 			c.Events = accesslog.New(accesslog.Config{To: nowhere{}}) // lines are made, and left out when the room is full
 			c.Sample = func() bool { return false }
 		},
 	})
-	e.origin.says(text(200, strings.Repeat("x", 1024), "Content-Type", "text/html", "ETag", `"1"`, "Cache-Control", "max-age=3600"))
+	fields := append([]string{"Content-Type", "text/html", "ETag", `"1"`, "Cache-Control", "max-age=3600"}, pairs...)
+	e.origin.says(text(200, strings.Repeat("x", 1024), fields...))
 	r := ask("/index.html", "User-Agent", "Browser/1", "Accept", "*/*", "Accept-Encoding", "gzip, br")
 	e.Serve(tb.Context(), r, discard{})
 	waitStored(e)
@@ -98,9 +104,39 @@ func TestHitBudget(t *testing.T) {
 	if err != nil || name != "hit-allocs" {
 		t.Fatalf("testdata/budget.txt: %q", raw)
 	}
-	e, r := hitEdge(t)
-	got := testing.AllocsPerRun(1000, func() { e.Serve(t.Context(), r, discard{}) })
-	if got > budget {
-		t.Errorf("a hit allocates %v times, the budget is %v", got, budget)
+	for name, tt := range map[string]struct {
+		pairs  []string
+		method string
+		status int
+	}{
+		"whole":                     {status: 200},
+		"If-None-Match":             {[]string{"If-None-Match", `"1"`}, "", 304},
+		"If-None-Match, of several": {[]string{"If-None-Match", `"0", "1"`}, "", 304},
+		"HEAD":                      {nil, "HEAD", 200},
+		"range":                     {[]string{"Range", "bytes=10-19"}, "", 206},
+		"range, If-Range":           {[]string{"Range", "bytes=-5", "If-Range", `"1"`}, "", 206},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, r := hitEdge(t)
+			r.Header = append(r.Header, fieldsOf(tt.pairs...)...)
+			if tt.method != "" {
+				r.Method = tt.method
+			}
+			if g := e.do(r); g.status != tt.status || g.xcache() != "Hit" {
+				t.Fatalf("%d %s, want %d", g.status, g.xcache(), tt.status)
+			}
+			if got := testing.AllocsPerRun(1000, func() { e.Serve(t.Context(), r, discard{}) }); got > budget {
+				t.Errorf("a hit allocates %v times, the budget is %v", got, budget)
+			}
+		})
 	}
+	t.Run("variant", func(t *testing.T) {
+		e, r := hitEdgeOf(t, rfc9111(), "Vary", "Accept, User-Agent")
+		if g := e.do(r); g.xcache() != "Hit" {
+			t.Fatalf("%d %s", g.status, g.xcache())
+		}
+		if got := testing.AllocsPerRun(1000, func() { e.Serve(t.Context(), r, discard{}) }); got > budget {
+			t.Errorf("a hit allocates %v times, the budget is %v", got, budget)
+		}
+	})
 }

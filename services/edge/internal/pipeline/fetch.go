@@ -32,6 +32,8 @@ type served struct {
 	unusable bool
 	// part, if set, is a representation of which one slice comes now.
 	part *sliced
+	// spilled, if set, is where the body lies as far as the fill does not keep it.
+	spilled *sliced
 
 	status int
 	// header is for the viewer whose request brought the answer, shared for those who
@@ -168,16 +170,17 @@ func (p *Pipeline) answered(ctx context.Context, x *visit, a *served, now time.T
 		p.stored(ctx, x, a.object, now, result)
 		return
 	}
+	spilled := p.spilledFor(ctx, x, a)
 	x.reply = reply{
 		status: a.status, header: a.header, made: a.made, result: result, received: a.received,
-		body: exchange.Body{Stream: pouring{x.reader}, Size: a.size},
+		body: exchange.Body{Stream: &pouring{Reader: x.reader, size: a.size, stored: spilled}, Size: a.size},
 	}
 	if x.collapsed && a.made == "" {
 		x.reply.header = a.shared
 		x.reply.aged, x.reply.age = true, httpcache.Age(a.initialAge, a.received, now)
 	}
 	if (a.parts || x.collapsed) && a.size > 0 {
-		x.reply.source, x.reply.size = arriving{x.reader}, a.size
+		x.reply.source, x.reply.size = arriving{x.reader, spilled}, a.size
 	}
 	if a.size == 0 || a.made != "" {
 		x.reply.body = exchange.Body{}
@@ -215,15 +218,4 @@ func (p *Pipeline) unanswered(ctx context.Context, x *visit, err error, left boo
 // D13.21, D13.23): not if it has been invalidated meanwhile (D25.14).
 func (p *Pipeline) mayServeStale(o *store.Object, f httpcache.Failure, now time.Time) bool {
 	return o != nil && httpcache.StaleOnError(o.Span(), f, now) && p.Store.Alive(o)
-}
-
-// pouring is the body of a fill as a viewer gets it.
-type pouring struct{ *fill.Reader[*served] }
-
-var _ exchange.Stream = pouring{}
-
-// Next returns the bytes that came since.
-func (p pouring) Next(ctx context.Context) (exchange.Piece, error) {
-	b, err := p.Reader.Next(ctx)
-	return exchange.Piece{Bytes: b}, err
 }

@@ -25,7 +25,7 @@ func (p *Pipeline) lookup(ctx context.Context, x *visit) bool {
 	}
 	now := p.Now()
 	s := &x.search
-	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward}
+	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward, fields: x.room.stored[:0]}
 	p.find(ctx, x.keyRoom, x.forward.Encoding, s)
 	x.apart = s.apart || !x.wants.Joins(x.rules) // D14.9
 	x.vary = s.vary
@@ -56,6 +56,7 @@ type search struct {
 	// gets in the place of that one.
 	header   header.Fields
 	encoding *cachekey.Forward
+	fields   header.Fields // room for both together
 
 	// object answers if usable, and is a view then, or else is stale; nil if there is none.
 	// refresh says that it has to be refreshed meanwhile.
@@ -114,13 +115,13 @@ func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
 	if ok && v.Vary != "" {
 		s.note(v.Vary)
 		v.Release()
-		ok = p.Store.Get(ctx, cachekey.View(s.vary.AppendKey(key, selecting(s.header, s.encoding))), v)
+		ok = p.Store.Get(ctx, cachekey.View(s.vary.AppendKey(key, s.selecting())), v)
 	}
 	if !ok {
 		return false
 	}
-	if !p.sendable(&v.Object) {
-		v.Release() // of a body that can only be had as a whole
+	if s.wants.Method != "HEAD" && !p.sendable(&v.Object) {
+		v.Release() // it cannot be sent to its end
 		return false
 	}
 	over := s.weigh(&v.Object)
@@ -128,6 +129,16 @@ func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
 		v.Release()
 	}
 	return over
+}
+
+// selecting is the header by which the request selects a variant.
+func (s *search) selecting() header.Fields {
+	if s.encoding == nil || !s.encoding.HasAcceptEncoding {
+		return s.header
+	}
+	s.fields = append(s.fields[:0], s.header...)
+	s.fields.Set("Accept-Encoding", s.encoding.AcceptEncoding)
+	return s.fields
 }
 
 // weigh says whether an object ends the search, and remembers the best so far.

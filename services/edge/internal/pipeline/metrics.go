@@ -76,53 +76,6 @@ func statusClass(c int) string {
 	return strconv.Itoa(c) + "xx"
 }
 
-// observe registers what is read when metrics are collected.
-func observe(meter metric.Meter, p *Pipeline, m *metrics) (metric.Registration, error) {
-	var errs [8]error
-	requests, err := meter.Int64ObservableCounter("seafront.edge.requests",
-		metric.WithDescription("Viewer requests answered."))
-	errs[6] = err
-	sent, err := meter.Int64ObservableCounter("seafront.edge.sent",
-		metric.WithDescription("Body bytes sent to viewers."), metric.WithUnit("By"))
-	errs[7] = err
-	bytes, err := meter.Int64ObservableGauge("seafront.edge.store.size",
-		metric.WithDescription("Bytes of stored objects."), metric.WithUnit("By"))
-	errs[0] = err
-	limit, err := meter.Int64ObservableGauge("seafront.edge.store.limit",
-		metric.WithDescription("Bytes that stored objects may take."), metric.WithUnit("By"))
-	errs[1] = err
-	objects, err := meter.Int64ObservableGauge("seafront.edge.store.objects",
-		metric.WithDescription("Stored objects."))
-	errs[2] = err
-	evictions, err := meter.Int64ObservableCounter("seafront.edge.store.evictions",
-		metric.WithDescription("Objects that had to make room."))
-	errs[3] = err
-	fills, err := meter.Int64ObservableGauge("seafront.edge.fills",
-		metric.WithDescription("Origin responses under way."))
-	errs[4] = err
-	held, err := meter.Int64ObservableGauge("seafront.edge.fills.size",
-		metric.WithDescription("Bytes held for origin responses under way."), metric.WithUnit("By"))
-	errs[5] = err
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, err
-	}
-	return meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
-		s, f := p.Store.Stats().Memory, p.fills.Stats()
-		to.ObserveInt64(bytes, s.Bytes)
-		to.ObserveInt64(limit, s.Limit)
-		to.ObserveInt64(objects, s.Records)
-		to.ObserveInt64(evictions, s.EvictedRoom)
-		to.ObserveInt64(fills, f.Fills)
-		to.ObserveInt64(held, f.Bytes)
-		m.counts.each(func(l labels, n, size int64) {
-			with := m.sets[l.outcome][l.class][l.protocol].observe
-			to.ObserveInt64(requests, n, with...)
-			to.ObserveInt64(sent, size, with...)
-		})
-		return nil
-	}, requests, sent, bytes, limit, objects, evictions, fills, held)
-}
-
 // request counts one answer.
 func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 	class := 0

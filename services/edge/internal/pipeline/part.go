@@ -56,15 +56,20 @@ func (p *Pipeline) pourSlice(ctx context.Context, f *fill.Fill[*served], q *ques
 	a := httpcache.Assess(q.wants, httpcache.Response{
 		Status: 200, Header: res.Header, RequestTime: res.RequestTime, ResponseTime: res.ResponseTime,
 	}, q.rules)
-	if !strong || !a.Storable {
+	if !strong || !a.Storable || f.Outdated() || !p.Store.KeepsSlices() {
 		return p.unusable(f, q, res)
 	}
 	viewer := httpcache.ViewerHeader(res.Header, q.rules)
 	object := q.objectOf(res, a, httpcache.StoredHeader(viewer, q.rules))
 	object.Size, object.Slices = part.Size, p.slicesOf(ctx, q, validator, part.Size)
+	if !object.Header.Has("Accept-Ranges") { // it has shown that it gives them
+		object.Header = object.Header.Clone(1)
+		object.Header.Set("Accept-Ranges", "bytes")
+	}
 	object.Prepare(httpcache.NotModifiedHeader)
 	p.vary(q, object, a.Vary)
 	p.offer(object)
+	p.undo(f, object)
 	s := &sliced{p: p, id: object.Slices, size: part.Size, validator: validator, number: q.slice}
 	f.Move(sliceFill(s.id, s.number))
 	f.Begin(&served{

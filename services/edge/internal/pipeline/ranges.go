@@ -10,7 +10,6 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/byterange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
-	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/httpcache"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
 )
@@ -142,14 +141,4 @@ func (p *Pipeline) sendable(o *store.Object) bool {
 	h := o.Fields(nil)
 	_, strong := byterange.Strong(h, o.ResponseTime)
 	return strong && header.Equal(h.Get("Accept-Ranges"), "bytes")
-}
-
-// arriving is a body that a fill brings, of which one part can be sent.
-type arriving struct{ reader *fill.Reader[*served] }
-
-var _ byterange.Source = arriving{}
-
-// Section delivers the bytes of r.
-func (a arriving) Section(r byterange.Range) exchange.Stream {
-	return &sliceStream{at: r.Start, end: r.End(), reader: a.reader, skip: r.Start}
 }

@@ -49,12 +49,17 @@ func (e *edge) asked() (out []string) {
 
 func TestRangesOfStoredObjects(t *testing.T) {
 	const slice = int(byterange.SliceSize)
-	for _, size := range []int{1, 100, 300_000, 3*slice + 5} {
+	for n, size := range []int{1, 100, 300_000, 3*slice + 5, 1, 100, 300_000, 3*slice + 5} {
 		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
-			e := newEdge(t, options{bytes: 256 << 20})
+			o := options{bytes: 256 << 20}
+			if n >= 4 {
+				o.disk = openDisk(t, t.TempDir(), true)
+			}
+			e := newEdge(t, o)
 			body, tag := content(size), `"1"`
 			e.origin.set(ranged(&body, &tag))
 			e.want("whole", e.get("/"), 200, "Miss", body, 1)
+			waitStored(e)
 			e.origin.requests()
 			last := size - 1
 			for _, tt := range []struct {
@@ -176,6 +181,7 @@ func TestSmallObjectByARange(t *testing.T) {
 	if g := e.get("/", "Range", "bytes=1-2"); g.status != 206 || g.body != body[1:3] {
 		t.Errorf("D19.2: %d %q", g.status, g.body)
 	}
+	waitStored(e)
 	e.want("D19.2: it is all there is", e.get("/"), 200, "Hit", body, 1)
 }
 
@@ -187,6 +193,7 @@ func TestRangeAtAnOriginWithout(t *testing.T) {
 		if g := e.get("/", "Range", "bytes=1-2"); g.status != 200 || g.body != body {
 			t.Errorf("D19.2: %d, %d bytes, want the whole", g.status, len(g.body))
 		}
+		waitStored(e)
 		if g := e.get("/", "Range", "bytes=1-2"); g.status != 206 || g.body != body[1:3] {
 			t.Errorf("D19.2: later %d %d bytes", g.status, len(g.body))
 		}

@@ -26,6 +26,7 @@ var (
 	errChanged = errors.New("the origin has changed what is being sent")
 	errMissing = errors.New("a slice is not stored, and cannot be fetched apart")
 	errStored  = errors.New("the slice is stored meanwhile")
+	errRefused = errors.New("the origin gives no slice just now")
 	errLetGo   = errors.New("too slow a reader of what is no longer stored")
 )
 
@@ -131,7 +132,8 @@ func (s *sliceStream) stored(begin int64) (exchange.Piece, error) {
 func (s *sliceStream) arriving(ctx context.Context) (exchange.Piece, error) {
 	for {
 		b, err := s.reader.Next(ctx)
-		if errors.Is(err, io.EOF) && s.of != nil {
+		// At its end the next slice follows; who falls out of its window goes on without it.
+		if s.of != nil && (errors.Is(err, io.EOF) || errors.Is(err, fill.ErrCut)) {
 			s.reader.Close()
 			s.reader = nil
 			return s.Next(ctx)
@@ -213,10 +215,13 @@ func (p *Pipeline) askSlice(ctx context.Context, f *fill.Fill[*served], q *quest
 		return err
 	}
 	defer func() { _ = res.Body.Close() }() // it does not fail
+	if res.Status >= 500 || res.Status == 429 {
+		return errRefused // D13.21: it says nothing about what is stored
+	}
 	part, ok := byterange.ParseContentRange(res.Header.Get("Content-Range"))
 	if res.Status != 206 || !ok || part.Range != want || part.Size != s.size || !s.same(res) {
-		if q.object != nil {
-			p.Store.Replace(q.object, nil)
+		if o := q.search(ctx, p).object; o != nil && o.Slices == s.id {
+			p.Store.Replace(o, nil)
 		}
 		return errChanged
 	}
@@ -250,18 +255,24 @@ type sliceWriter struct {
 	p      *Pipeline
 	q      *question
 	id     uint64
+	most   int64 // beyond which nothing is stored
 	size   int64 // what has come
 	buf    []byte
 	failed bool // something is not stored
+	// partial: what is stored is of use even if something is not.
+	partial bool
 }
 
 // write takes the next bytes. That they cannot be stored is no reason to end the fill.
 func (w *sliceWriter) write(b []byte) error {
 	w.size += int64(len(b))
-	if w.size > w.p.Store.MaxSliced() {
-		w.failed = true
+	if w.size > w.most {
+		w.failed, w.partial = true, false
 	}
-	for len(b) > 0 && !w.failed {
+	if w.done() {
+		w.buf = nil
+	}
+	for len(b) > 0 && !w.done() {
 		if w.buf == nil {
 			w.buf = make([]byte, 0, store.SliceBytes)
 		}
@@ -274,6 +285,9 @@ func (w *sliceWriter) write(b []byte) error {
 	return nil
 }
 
+// done says that nothing more is stored.
+func (w *sliceWriter) done() bool { return w.failed && !w.partial }
+
 func (w *sliceWriter) flush(number int64) {
 	if !w.p.Store.PutSlice(w.id, number, w.q.began, w.buf) {
 		w.failed = true
@@ -283,24 +297,42 @@ func (w *sliceWriter) flush(number int64) {
 
 // end stores the rest and says whether the whole body is stored.
 func (w *sliceWriter) end() bool {
-	if !w.failed && len(w.buf) > 0 {
+	if !w.done() && len(w.buf) > 0 {
 		w.flush(w.size / byterange.SliceSize)
 	}
 	return !w.failed && w.size > 0
 }
 
-// announce stores the head of a body that has only begun to come, if the origin gives
-// its slices apart: who asks for it meanwhile takes those that are there, and fetches
-// others.
-func (p *Pipeline) announce(q *question, res *origin.Response, object *store.Object, id uint64, v httpcache.Vary) {
-	if _, strong := byterange.Strong(res.Header, res.ResponseTime); !strong || res.Status != 200 || !header.Equal(res.Header.Get("Accept-Ranges"), "bytes") {
-		return
+// mostUnchecked is of how many slices a body may be that is stored whole or not at all,
+// because the origin cannot be asked for slices of it: they are looked for at each hit.
+const mostUnchecked = 1024
+
+// slicer is what puts a body into slices. One that the origin cannot be asked for slices
+// of is of use only as long as all are there.
+func (p *Pipeline) slicer(q *question, validator string) *sliceWriter {
+	most := p.Store.MaxSliced()
+	if validator == "" {
+		most = min(most, mostUnchecked*byterange.SliceSize)
+	}
+	return &sliceWriter{p: p, q: q, id: p.Store.NewSlices(), most: most}
+}
+
+// announce stores the head of a body that has only begun to come and says whether it may:
+// the origin gives slices of it apart. Who asks for it meanwhile takes those that are
+// there, and fetches others.
+func (p *Pipeline) announce(
+	f *fill.Fill[*served], q *question, res *origin.Response, object *store.Object, id uint64, v httpcache.Vary,
+) bool {
+	if !header.Equal(res.Header.Get("Accept-Ranges"), "bytes") || f.Outdated() {
+		return false
 	}
 	early := *object
 	early.Slices, early.Size = id, res.ContentLength
 	early.Prepare(httpcache.NotModifiedHeader)
 	p.vary(q, &early, v)
 	p.offer(&early)
+	p.undo(f, &early)
+	return true
 }
 
 func lengthOf(pieces [][]byte) (n int64) {

@@ -27,6 +27,7 @@ import (
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
 	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/accesslog"
+	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange/exchangetest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
@@ -257,6 +258,7 @@ type options struct {
 	policy  *configv1.CachePolicy
 	more    []snapshot.Change
 	bytes   int64
+	disk    *disk.Log
 	change  func(*Config)
 	origins fetcher
 	tracer  trace.TracerProvider
@@ -277,7 +279,7 @@ func newEdge(t testing.TB, o options) *edge {
 	e := &edge{t: t, origin: &fakeOrigin{}, config: &fixed{now: snapshotOf(t, o.site, o.policy, o.more...)}, log: &bytes.Buffer{}}
 	e.origin.says(text(200, "body"))
 	ended := invalidation.New(1, 0)
-	objects, err := store.Open(store.Config{MemoryBytes: o.bytes, Ended: ended})
+	objects, err := store.Open(store.Config{MemoryBytes: o.bytes, Disk: o.disk, Ended: ended})
 	if err != nil {
 		t.Fatal(err)
 	}

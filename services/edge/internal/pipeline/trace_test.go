@@ -263,7 +263,7 @@ func TestMetrics(t *testing.T) {
 		"seafront.edge.request.duration outcome=hit,protocol=HTTP/1.1,status=2xx": 2,
 		"seafront.edge.origin.requests kind=fetch,result=answer":                  1,
 		"seafront.edge.origin.requests kind=fetch,result=dns":                     1,
-		"seafront.edge.store.objects ":                                            2,
+		"seafront.edge.memory.objects ":                                           2,
 		"seafront.edge.fills ":                                                    0,
 	} {
 		if got, ok := values[name]; !ok || got != want {

@@ -86,7 +86,7 @@ func (s *Store) CountSlices(ctx context.Context, o *Object) (stored, all int64) 
 func (s *Store) hasSlice(body uint64, number int64) bool {
 	var room [sliceKeyBytes]byte
 	key := sliceKey(&room, body, number)
-	if s.disk != nil {
+	if s.disked() {
 		return s.disk.Has(string(key))
 	}
 	r, ok := s.memory.Peek(key)

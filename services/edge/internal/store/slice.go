@@ -87,7 +87,7 @@ func (s *Store) HasSlices(body uint64, size int64) bool {
 	slices := byterange.SlicesOf(byterange.Range{Length: size})
 	for n := slices.First; n < slices.End; n++ {
 		key := sliceKey(&room, body, n)
-		if s.disk != nil {
+		if s.disked() {
 			if !s.disk.Has(text(key)) {
 				return false
 			}
