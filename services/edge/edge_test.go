@@ -309,6 +309,8 @@ func TestValidate(t *testing.T) {
 		{edge.Config{AdminListen: "nowhere"}, "--admin-listen"},
 		{edge.Config{PublicHTTPSPort: 70000}, "--public-https-port"},
 		{edge.Config{CacheBytes: 1}, "--cache-bytes"},
+		{edge.Config{DiskCacheBytes: 1 << 20}, "--disk-cache-bytes"},
+		{edge.Config{DiskCacheBytes: -1}, "--disk-cache-bytes"},
 		{edge.Config{MaxHeaderBytes: 1 << 20}, "--max-header-bytes"},
 		{edge.Config{Brand: "other"}, "brand"},
 		{edge.Config{ID: "a\nb"}, "--id"},
