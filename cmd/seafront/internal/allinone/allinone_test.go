@@ -171,6 +171,7 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.GRPCListen = "7400" }, "--grpc-listen"},
 		{func(c *Config) { c.PublicHTTPSPort = 65536 }, "--public-https-port"},
 		{func(c *Config) { c.CacheBytes = 1 }, "--cache-bytes"},
+		{func(c *Config) { c.DiskCacheBytes = 1 }, "--disk-cache-bytes"},
 		{func(c *Config) { c.EtcdClientListen = "0.0.0.0:7420" }, "--etcd-client-listen"},
 		{func(c *Config) { c.EtcdClientListen = ":7420" }, "--insecure"},
 		{func(c *Config) { c.EtcdPeerListen = "[::]:7421" }, "--etcd-peer-listen"},

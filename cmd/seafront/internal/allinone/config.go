@@ -77,6 +77,9 @@ func (c Config) Validate() error {
 	if c.CacheBytes < 1<<20 {
 		return fmt.Errorf("--cache-bytes: %d is too small; want at least 1048576", c.CacheBytes)
 	}
+	if c.DiskCacheBytes != 0 && c.DiskCacheBytes < 32<<20 {
+		return fmt.Errorf("--disk-cache-bytes: %d is too small; want at least %d, or 0 for none", c.DiskCacheBytes, 32<<20)
+	}
 	return c.Limits.Validate()
 }
 

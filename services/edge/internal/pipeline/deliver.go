@@ -90,7 +90,7 @@ func conditional(h header.Fields) bool {
 // replyHeader is the header of the reply as fields.
 func (x *visit) replyHeader() header.Fields {
 	if o := x.reply.object; o != nil {
-		return o.Fields(x.room.stored[:0])
+		return o.Fields(x.stored[:0])
 	}
 	return x.reply.header
 }

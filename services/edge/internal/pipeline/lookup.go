@@ -25,7 +25,7 @@ func (p *Pipeline) lookup(ctx context.Context, x *visit) bool {
 	}
 	now := p.Now()
 	s := &x.search
-	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward, fields: x.room.stored[:0]}
+	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward, fields: x.stored[:0]}
 	p.find(ctx, x.keyRoom, x.forward.Encoding, s)
 	x.apart = s.apart || !x.wants.Joins(x.rules) // D14.9
 	x.vary = s.vary

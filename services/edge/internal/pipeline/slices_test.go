@@ -52,6 +52,7 @@ const mebi = 1 << 20
 // TestBodiesOfEveryLength: what is stored in slices is what came, at the ends of slices and
 // of what lies in one record, with a length announced and without, on both tiers.
 func TestBodiesOfEveryLength(t *testing.T) {
+	all := content(7 * mebi)
 	for _, onDisk := range []bool{false, true} {
 		o := options{bytes: 256 << 20}
 		if onDisk {
@@ -65,7 +66,7 @@ func TestBodiesOfEveryLength(t *testing.T) {
 			for _, chunked := range []bool{false, true} {
 				what := fmt.Sprintf("%d bytes, on disk: %v, chunked: %v", size, onDisk, chunked)
 				target := fmt.Sprintf("/%d/%v", size, chunked)
-				body := content(size)
+				body := all[:size]
 				e.origin.set(func(*origin.Request) page {
 					p := text(200, body, "ETag", `"1"`)
 					p.chunked = chunked

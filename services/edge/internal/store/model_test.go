@@ -39,7 +39,7 @@ type stored struct {
 	object   *Object // as it was given to the store
 }
 
-var modelPaths = []string{"/a/1", "/a/2", "/b/1", "/b/2", "/c"} //nolint:gochecknoglobals // a constant
+var modelPaths = []string{"/a/1", "/a/2", "/b/1", "/b/2", "/c"}
 
 func (m *model) path() string { return rapid.SampledFrom(modelPaths).Draw(m.t, "path") }
 
