@@ -40,6 +40,9 @@ type Fill[H any] struct {
 	passed  func()             // to be called when passing becomes true
 	// wanted: the fill goes on without readers. background: it began without.
 	wanted, background bool
+	// behind is how many readers were cut from a body that is spilled: they read what was
+	// spilled, and want the rest to be.
+	behind int
 	// left is when the last reader left; zero while there is one.
 	left time.Time
 
@@ -225,6 +228,10 @@ func (f *Fill[H]) inWindow(n int64) bool {
 		if f.length+n-r.pos > f.group.window {
 			r.err = ErrCut
 			delete(f.readers, r)
+			if f.spill != nil {
+				r.behind = true
+				f.behind++
+			}
 		}
 	}
 	f.trim()
@@ -318,59 +325,6 @@ func (f *Fill[H]) moved() {
 	case f.drained <- struct{}{}:
 	default:
 	}
-}
-
-// abandon ends a fill without readers that is not worth finishing, or any when the
-// Group is closed. With both locks held.
-func (f *Fill[H]) abandon() {
-	if len(f.readers) > 0 || f.ended {
-		return
-	}
-	if f.worth() && !f.group.closed {
-		f.left = time.Now()
-		return
-	}
-	f.group.unlist(f)
-	f.cancel(errAbandoned)
-}
-
-// worth is D14.14: half of the body is there, or little is missing. Only for the
-// store can that be of use.
-func (f *Fill[H]) worth() bool {
-	if f.background && !f.begun {
-		return true
-	}
-	if !f.begun || f.passing && f.spill == nil {
-		return false
-	}
-	return f.wanted || f.background || f.size >= 0 && (2*f.length >= f.size || f.size-f.length < almost)
-}
-
-// expire ends a fill that goes on without readers for too long.
-func (f *Fill[H]) expire() error {
-	if !f.overdue() {
-		return nil
-	}
-	g := f.group
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !f.overdue() {
-		return nil // somebody has joined just now
-	}
-	g.unlist(f)
-	return errAbandoned
-}
-
-func (f *Fill[H]) overdue() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return !f.left.IsZero() && time.Since(f.left) > unreadTime
-}
-
-func (f *Fill[H]) unread() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.readers) == 0
 }
 
 // end is the end of the Run.

@@ -20,6 +20,8 @@ type Reader[H any] struct {
 	out int   // bytes behind off that the viewer is busy with
 	pos int64 // bytes that the viewer is done with
 	err error // why there are no more
+	// behind: cut, and busy with what was spilled.
+	behind bool
 }
 
 // reader adds a reader, with the lock of the Group held.
@@ -57,7 +59,7 @@ func (r *Reader[H]) Head(ctx context.Context, patience time.Duration) (H, error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case r.err != nil:
+	case r.err != nil && !r.behind:
 		return none, r.err
 	case !f.begun:
 		return none, f.err
@@ -148,6 +150,11 @@ func (r *Reader[H]) leave(wanted bool) {
 	defer f.mu.Unlock()
 	if _, ok := f.readers[r]; !ok {
 		r.err = ErrClosed
+		if r.behind {
+			r.behind = false
+			f.behind--
+			f.abandon()
+		}
 		return
 	}
 	delete(f.readers, r)

@@ -40,12 +40,16 @@ func (p *Pipeline) pour(
 	if w == nil {
 		p.forget(q, res.Status, a.Reason, body.Shared)
 	}
-	if body.Spill != nil && validator != "" && body.Size > 0 {
-		begun.spilled = &sliced{p: p, id: w.id, size: body.Size, validator: validator}
-		w.partial = body.Size > body.Keep && p.announce(f, q, res, object, w.id, a.Vary)
+	if body.Spill != nil && body.Size > 0 {
+		defer w.progress.end()
+		begun.spilled = &sliced{p: p, id: w.id, size: body.Size, validator: validator, coming: &w.progress}
+		w.partial = validator != "" && body.Size > body.Keep && p.announce(f, q, res, object, w.id, a.Vary)
 	}
 	f.Begin(begun, body)
 	pieces, whole, err := f.Copy(ctx, res.Body)
+	if err == nil && !whole && w != nil {
+		_ = w.end() // who reads behind the fill waits for the last slice
+	}
 	if err != nil || w == nil || f.Outdated() {
 		return err
 	}

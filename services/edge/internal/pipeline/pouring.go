@@ -12,12 +12,12 @@ import (
 )
 
 // pouring is the body of a fill as a viewer gets it. One that falls out of the window of
-// the fill goes on with what the fill has stored in slices, and by range requests of its
-// own for what is not (design 3.9); where it cannot, it is cut.
+// the fill goes on with what the fill stores in slices, which it waits for, and by range
+// requests of its own for what is not stored (design 3.9); where it cannot, it is cut.
 type pouring struct {
 	*fill.Reader[*served]
 	size   int64
-	stored *sliced // nil where slices cannot be fetched
+	stored *sliced // nil where the body is not stored in slices
 	at     int64   // bytes returned
 	rest   *sliceStream
 }

@@ -45,6 +45,8 @@ type sliced struct {
 	// none.
 	first  *fill.Reader[*served]
 	number int64
+	// coming, if set, tells of a fill that brings all slices in order.
+	coming *progress
 }
 
 var _ byterange.Source = (*sliced)(nil)
@@ -63,6 +65,7 @@ type sliceStream struct {
 	skip    int64                 // bytes of reader that come before at
 	again   bool                  // a slice was stored just when it was to be fetched
 	ready   bool                  // held is what Next returns
+	behind  *fill.Reader[*served] // that is too slow for its fill, which is to go on
 }
 
 // Next returns the next bytes: those of a stored slice, or what has come of one.
@@ -85,6 +88,11 @@ func (s *sliceStream) Next(ctx context.Context) (exchange.Piece, error) {
 	if s.of.first != nil && s.of.number == number {
 		s.reader, s.of.first, s.skip = s.of.first, nil, s.at-begin
 		return s.arriving(ctx)
+	}
+	if s.of.coming != nil {
+		if err := s.of.coming.wait(ctx, number); err != nil {
+			return exchange.Piece{}, err
+		}
 	}
 	if s.of.p.Store.Slice(ctx, s.of.id, number, &s.held) && s.held.Size() == byterange.Slice(number, s.of.size).Length {
 		return s.stored(begin)
@@ -134,7 +142,11 @@ func (s *sliceStream) arriving(ctx context.Context) (exchange.Piece, error) {
 		b, err := s.reader.Next(ctx)
 		// At its end the next slice follows; who falls out of its window goes on without it.
 		if s.of != nil && (errors.Is(err, io.EOF) || errors.Is(err, fill.ErrCut)) {
-			s.reader.Close()
+			if s.behind == nil && s.of.coming != nil {
+				s.behind = s.reader
+			} else {
+				s.reader.Close()
+			}
 			s.reader = nil
 			return s.Next(ctx)
 		}
@@ -163,6 +175,9 @@ func (s *sliceStream) Close() {
 	if s.reader != nil {
 		s.reader.Release()
 		s.reader = nil
+	}
+	if s.behind != nil {
+		s.behind.Close()
 	}
 }
 
@@ -260,7 +275,8 @@ type sliceWriter struct {
 	buf    []byte
 	failed bool // something is not stored
 	// partial: what is stored is of use even if something is not.
-	partial bool
+	partial  bool
+	progress progress
 }
 
 // write takes the next bytes. That they cannot be stored is no reason to end the fill.
@@ -268,6 +284,7 @@ func (w *sliceWriter) write(b []byte) error {
 	w.size += int64(len(b))
 	if w.size > w.most {
 		w.failed, w.partial = true, false
+		w.progress.end()
 	}
 	if w.done() {
 		w.buf = nil
@@ -291,8 +308,10 @@ func (w *sliceWriter) done() bool { return w.failed && !w.partial }
 func (w *sliceWriter) flush(number int64) {
 	if !w.p.Store.PutSlice(w.id, number, w.q.began, w.buf) {
 		w.failed = true
+		w.progress.end()
 	}
 	w.buf = w.buf[:0]
+	w.progress.reach(number + 1)
 }
 
 // end stores the rest and says whether the whole body is stored.
@@ -300,6 +319,7 @@ func (w *sliceWriter) end() bool {
 	if !w.done() && len(w.buf) > 0 {
 		w.flush(w.size / byterange.SliceSize)
 	}
+	w.progress.end()
 	return !w.failed && w.size > 0
 }
 
