@@ -60,7 +60,7 @@ func (c Class) Candidates() []Class {
 // changed.
 func Classes() []Class { return keyed[:] }
 
-var keyed = [...]Class{Unkeyed, Gzip, Brotli, BrotliGzip} //nolint:gochecknoglobals // never written
+var keyed = [...]Class{Unkeyed, Gzip, Brotli, BrotliGzip}
 
 // candidates is indexed by Class and never written.
 var candidates = [...][]Class{
