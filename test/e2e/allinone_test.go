@@ -243,7 +243,7 @@ func TestSecondStartFindsItsData(t *testing.T) {
 	if again.at["distribution"] != first || again.at["host"] != host {
 		t.Errorf("the second start made %s for %s; the first had %s for %s", again.at["distribution"], again.at["host"], first, host)
 	}
-	viewer.Want(t, "the sample site after a restart", viewer.Get(t, again.at["http"], host, "/"), 200, "Miss")
+	viewer.Want(t, "the sample site after a restart", viewer.Get(t, again.at["http"], host, "/"), 200, "Hit")
 }
 
 // TestHTTPS asks over TLS with the certificate that the edge makes for itself, by

@@ -93,7 +93,9 @@ func TestKilledEdgeStartsWithoutEtcd(t *testing.T) {
 	}
 	e.start(t)
 	e.ready(t)
-	if diff := cmp.Diff(before, e.answers(t, d.GetDomainName())); diff != "" {
+	after := e.answers(t, d.GetDomainName())
+	before[0].Cache, after[0].Cache = "", "" // what was on disk already is a hit now
+	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("answers after kill -9, without etcd (-before +after):\n%s", diff)
 	}
 
