@@ -7,6 +7,7 @@
 package access
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -30,16 +31,23 @@ const (
 // a private key or credentials of an origin, or takes an edge out of service, is for
 // admins.
 func table() []row {
-	everybody := auth.Rule{Public: true}
 	reader, operator, admin := auth.Rule{Least: auth.Reader}, auth.Rule{Least: auth.Operator}, auth.Rule{Least: auth.Admin}
-	// An edge reads what the control plane says about it, and nothing else. It reports
-	// by its own keys in etcd.
-	ownEdge := auth.Rule{Least: auth.Reader, Own: "edges/"}
+	return slices.Concat(plumbing(reader), ofConfig(reader, operator, admin), ofEdges(reader, admin), ofOrigins(reader, operator, admin))
+}
+
+// plumbing is what every server has.
+func plumbing(reader auth.Rule) []row {
+	everybody := auth.Rule{Public: true}
 	return []row{
 		{"grpc.health.v1.Health", everybody, ""}, // balancers have no credentials
 		{"grpc.reflection.v1.ServerReflection", reader, ""},
 		{"grpc.reflection.v1alpha.ServerReflection", reader, ""},
+	}
+}
 
+// ofConfig are the resources of config.
+func ofConfig(reader, operator, admin auth.Rule) []row {
+	return []row{
 		{configAPI + "DistributionService", reader, "GetDistribution ListDistributions WaitDistribution WatchDeployment " +
 			"ExportDistribution ListConflictingAliases GetDistributionVersion ListDistributionVersions"},
 		{configAPI + "DistributionService", operator, "CreateDistribution UpdateDistribution DeleteDistribution " +
@@ -77,13 +85,26 @@ func table() []row {
 
 		{configAPI + "CertificateService", reader, "GetCertificate ListCertificates"},
 		{configAPI + "CertificateService", admin, "ImportCertificate RotateCertificate DeleteCertificate"},
+	}
+}
 
+// ofEdges is what is said of edges, and what they say of themselves.
+func ofEdges(reader, admin auth.Rule) []row {
+	// An edge reads what the control plane says about it, and nothing else. It reports
+	// by its own keys in etcd.
+	ownEdge := auth.Rule{Least: auth.Reader, Own: "edges/"}
+	return []row{
 		{edgeAPI + "EdgeService", ownEdge, "GetEdge"},
 		{edgeAPI + "EdgeService", reader, "ListEdges"},
 		{edgeAPI + "EdgeService", admin, "DrainEdge UndrainEdge DeleteEdge"},
 
 		{edgeAPI + "CacheService", reader, "GetCacheStats InspectRequest"},
+	}
+}
 
+// ofOrigins are the resources of origin-registry.
+func ofOrigins(reader, operator, admin auth.Rule) []row {
+	return []row{
 		{originAPI + "OriginService", reader, "GetOrigin ListOrigins ResolveOrigins"},
 		{originAPI + "OriginService", operator, "CreateOrigin UpdateOrigin DeleteOrigin"},
 
