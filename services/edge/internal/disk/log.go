@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/dirlock"
 )
 
 // state is whether a Log takes and gives.
@@ -104,8 +107,11 @@ func Open(cfg Config) (*Log, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("disk cache: %w", err)
 	}
-	held, err := lock(cfg.Dir)
-	if err != nil {
+	held, err := dirlock.Take(filepath.Join(cfg.Dir, lockName), "disk cache "+cfg.Dir)
+	if err != nil { // without flock too: two processes would spoil each other's segments
+		if held != nil {
+			_ = held.Close()
+		}
 		return nil, err
 	}
 	l := &Log{

@@ -28,6 +28,7 @@ import (
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/snapshot"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
+	"github.com/seafront-cdn/seafront/services/edge/internal/dirlock"
 )
 
 // Names within the directory and within the file.
@@ -97,7 +98,10 @@ func Open(dir string, log *slog.Logger) (s *Store, c Content, refused string, er
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, Content{}, "", fmt.Errorf("data directory: %w", err)
 	}
-	locked, err := lock(dir)
+	locked, err := dirlock.Take(filepath.Join(dir, lockName), "data directory "+dir)
+	if errors.Is(err, dirlock.ErrUnsupported) {
+		err = nil // bbolt's own lock on its file keeps a second process out there
+	}
 	if err != nil {
 		return nil, Content{}, "", err
 	}
