@@ -11,7 +11,7 @@ import (
 	"os"
 )
 
-// ErrUnsupported: this system has no flock.
+// ErrUnsupported says that this system has no flock.
 var ErrUnsupported = errors.New("this system has no flock")
 
 // Take locks the file at path, which it makes, until the file is closed. what names the
