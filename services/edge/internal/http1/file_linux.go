@@ -55,7 +55,10 @@ func (c *conn) putFile(head []byte, p exchange.Piece) (sent int64, err error) {
 	f.head, f.in, f.offset = head, int(p.File.Fd()), p.Offset
 	defer runtime.KeepAlive(p.File)
 	for sent < p.Length {
-		f.most = int(min(p.Length-sent, maxWrite))
+		// Sendfile returns with what the socket takes at once, so that a viewer's time is
+		// measured from one progress to the next however much is asked for; in smaller
+		// portions a megabyte costs a fifth more.
+		f.most = int(p.Length - sent)
 		c.armWrite()
 		if err := c.raw.Write(f.push); err != nil {
 			return sent, c.stalled(err)
