@@ -42,8 +42,12 @@ type conn struct {
 	peer   exchange.Peer
 	raw    syscall.RawConn // of tcp
 	look   func(fd uintptr) bool
-	file   *fileSender // made by the first file
-	phase  atomic.Uint32
+	push   func(fd uintptr) bool // sends pending, of which it leaves what could not be sent
+	// pending and pushErr are push's.
+	pending []byte
+	pushErr error
+	file    *fileSender // made by the first file
+	phase   atomic.Uint32
 
 	work *work
 	// r and w bound the bytes of work.buf that were read from the connection and not yet
@@ -81,7 +85,7 @@ func newConn(s *Server, nc net.Conn, peer exchange.Peer) *conn {
 	c.body.conn = c
 	if tcp, ok := nc.(*net.TCPConn); ok && canLook {
 		if raw, err := tcp.SyscallConn(); err == nil {
-			c.tcp, c.raw, c.look = tcp, raw, c.lookForBytes
+			c.tcp, c.raw, c.look, c.push = tcp, raw, c.lookForBytes, c.pushBytes
 		}
 	}
 	return c

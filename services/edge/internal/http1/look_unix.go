@@ -7,6 +7,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"os"
 	"syscall"
 )
 
@@ -18,7 +19,7 @@ const canLook = true
 func (c *conn) lookForBytes(fd uintptr) bool {
 	c.take()
 	for {
-		n, err := syscall.Read(int(fd), c.work.buf)
+		n, err := receive(fd, c.work.buf)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -35,4 +36,22 @@ func (c *conn) lookForBytes(fd uintptr) bool {
 		}
 		return true
 	}
+}
+
+// pushBytes sends what is pending, and says whether it is over with that.
+func (c *conn) pushBytes(fd uintptr) bool {
+	for len(c.pending) > 0 {
+		n, err := transmit(fd, c.pending)
+		switch {
+		case err == nil:
+			c.pending = c.pending[n:]
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return false
+		default:
+			c.pushErr = os.NewSyscallError("send", err)
+			return true
+		}
+	}
+	return true
 }

@@ -34,7 +34,7 @@ func (c *conn) put(head, data, tail []byte) (sent int64, err error) {
 		begin := len(head)
 		head = append(append(head, data...), tail...)
 		c.work.out = head[:0]
-		n, err := c.write(head)
+		n, err := c.writeJoined(head)
 		return min(max(n-int64(begin), 0), int64(len(data))), err
 	}
 	if len(head) > 0 {
@@ -69,6 +69,22 @@ func (c *conn) putFirst(head, data, tail []byte) (n int64, err error) {
 	w.bufs = w.parts[:]
 	n, err = w.bufs.WriteTo(c.tcp)
 	w.parts = [3][]byte{}
+	return n, c.stalled(err)
+}
+
+// writeJoined sends what is short.
+func (c *conn) writeJoined(b []byte) (n int64, err error) {
+	if c.tcp == nil || len(b) > maxJoined {
+		return c.write(b)
+	}
+	c.armWrite()
+	c.pending, c.pushErr = b, nil
+	err = c.raw.Write(c.push)
+	n = int64(len(b) - len(c.pending))
+	c.pending = nil
+	if err == nil {
+		err = c.pushErr
+	}
 	return n, c.stalled(err)
 }
 
