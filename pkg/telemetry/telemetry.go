@@ -61,6 +61,7 @@ type Telemetry struct {
 
 	spans   *sdktrace.TracerProvider
 	numbers *sdkmetric.MeterProvider
+	produce producers
 	out     *exporter // nil when nothing is sent
 }
 
@@ -109,7 +110,7 @@ func (t *Telemetry) startMetrics(who *resource.Resource) error {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	reader, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithoutScopeInfo())
+	reader, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithoutScopeInfo(), otelprom.WithProducer(&t.produce))
 	if err != nil {
 		return fmt.Errorf("make the metrics registry: %w", err)
 	}

@@ -150,7 +150,8 @@ func (e *Edge) answers(words brand.Brand, ended *invalidation.Table) (*pipeline.
 	if err != nil {
 		return nil, err
 	}
-	e.closers = append(e.closers, func() error { answers.Close(); return nil })
+	uncollect := t.Collect(answers)
+	e.closers = append(e.closers, func() error { uncollect(); answers.Close(); return nil })
 	e.inspect(answers)
 	return answers, nil
 }

@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 )
@@ -41,36 +42,70 @@ const shards = 8
 // labels are what metrics tell requests apart by: outcome, class of status, protocol.
 type labels struct{ outcome, class, protocol int }
 
+// bounds are the upper ends of all durations but the longest, which have none.
+var bounds = [...]time.Duration{
+	time.Millisecond / 2, time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+	time.Second / 2, time.Second, 5 * time.Second, 10 * time.Second, time.Minute,
+}
+
+// tally is what was counted under the same labels.
+type tally struct {
+	took  [len(bounds) + 1]int64 // requests by duration
+	nanos int64                  // that they took together
+	bytes int64
+}
+
+func (t *tally) requests() (n int64) {
+	for _, k := range t.took {
+		n += k
+	}
+	return n
+}
+
 // counters count answers. They are counters of our own because each addition to one of
-// OpenTelemetry costs a hundred nanoseconds: metrics and Counts read them.
+// OpenTelemetry costs hundreds of nanoseconds: metrics and Counts read them.
 type counters [shards]struct {
-	by [outcomes][classes][len(protocols)]struct{ requests, bytes atomic.Int64 }
-	_  [64]byte // so that two shards share no cache line
+	by [outcomes][classes][len(protocols)]struct {
+		took         [len(bounds) + 1]atomic.Int64
+		nanos, bytes atomic.Int64
+	}
+	_ [64]byte // so that two shards share no cache line
 }
 
 // add counts one answer. The id of a request is random, so it chooses the shard.
-func (c *counters) add(x *visit, l labels) {
+func (c *counters) add(x *visit, l labels, took time.Duration) {
 	shard := 0
 	if len(x.id) > 0 {
 		shard = int(x.id[0]) % shards
 	}
 	by := &c[shard].by[l.outcome][l.class][l.protocol]
-	by.requests.Add(1)
-	by.bytes.Add(x.sent)
+	slot := 0
+	for slot < len(bounds) && took > bounds[slot] {
+		slot++
+	}
+	by.took[slot].Add(1)
+	by.nanos.Add(int64(took))
+	if x.sent > 0 {
+		by.bytes.Add(x.sent)
+	}
 }
 
 // each yields the sums of all that were counted.
-func (c *counters) each(yield func(l labels, requests, bytes int64)) {
+func (c *counters) each(yield func(labels, *tally)) {
 	for o := range c[0].by {
 		for k := range c[0].by[o] {
 			for v := range c[0].by[o][k] {
-				requests, bytes := int64(0), int64(0)
+				var t tally
 				for i := range c {
-					requests += c[i].by[o][k][v].requests.Load()
-					bytes += c[i].by[o][k][v].bytes.Load()
+					by := &c[i].by[o][k][v]
+					for slot := range by.took {
+						t.took[slot] += by.took[slot].Load()
+					}
+					t.nanos += by.nanos.Load()
+					t.bytes += by.bytes.Load()
 				}
-				if requests > 0 {
-					yield(labels{o, k, v}, requests, bytes)
+				if t.requests() > 0 {
+					yield(labels{o, k, v}, &t)
 				}
 			}
 		}
@@ -78,9 +113,9 @@ func (c *counters) each(yield func(l labels, requests, bytes int64)) {
 }
 
 func (c *counters) sum() (out Counts) {
-	c.each(func(l labels, requests, bytes int64) {
-		out.Requests[l.outcome] += requests
-		out.Bytes[l.outcome] += bytes
+	c.each(func(l labels, t *tally) {
+		out.Requests[l.outcome] += t.requests()
+		out.Bytes[l.outcome] += t.bytes
 	})
 	return out
 }

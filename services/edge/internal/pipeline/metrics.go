@@ -24,40 +24,30 @@ const classes = 6
 // that a hit costs no allocation; their values are few and none is a viewer's.
 type metrics struct {
 	collapsed, fetches metric.Int64Counter
-	duration           metric.Float64Histogram
 
-	sets [outcomes][classes][len(protocols)]set
+	sets [outcomes][classes][len(protocols)]attribute.Set
 
 	gauges metric.Registration
+	began  time.Time
 	counts counters
-}
-
-// set is one set of attributes in the forms in which it is needed.
-type set struct {
-	observe []metric.ObserveOption
-	record  []metric.RecordOption
 }
 
 func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
 	meter := provider.Meter(scope)
-	m := &metrics{}
-	var errs [3]error
+	m := &metrics{began: p.Now()}
+	var errs [2]error
 	m.collapsed, errs[0] = meter.Int64Counter("seafront.edge.collapsed",
 		metric.WithDescription("Viewer requests answered by the fill of another."))
 	m.fetches, errs[1] = meter.Int64Counter("seafront.edge.origin.requests",
 		metric.WithDescription("Requests to origins, by kind and what came of them."))
-	m.duration, errs[2] = meter.Float64Histogram("seafront.edge.request.duration",
-		metric.WithDescription("Time from the request to the end of its answer."), metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60))
 	for o := range m.sets {
 		for c := range m.sets[o] {
 			for v := range m.sets[o][c] {
-				as := metric.WithAttributeSet(attribute.NewSet(
+				m.sets[o][c][v] = attribute.NewSet(
 					attribute.String("outcome", Outcome(o).String()),
 					attribute.String("status", statusClass(c)),
 					attribute.String("protocol", protocols[v]),
-				))
-				m.sets[o][c][v] = set{[]metric.ObserveOption{as}, []metric.RecordOption{as}}
+				)
 			}
 		}
 	}
@@ -68,6 +58,9 @@ func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
 	m.gauges, err = observe(meter, p, m)
 	return m, err
 }
+
+// set is the attributes of labels.
+func (m *metrics) set(l labels) attribute.Set { return m.sets[l.outcome][l.class][l.protocol] }
 
 func statusClass(c int) string {
 	if c == 0 {
@@ -83,8 +76,7 @@ func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 		class = s / 100
 	}
 	l := labels{int(x.outcome), class, protocol(x.req.Major, x.req.Minor)}
-	m.counts.add(x, l)
-	m.duration.Record(ctx, took.Seconds(), m.sets[l.outcome][l.class][l.protocol].record...)
+	m.counts.add(x, l, took)
 	if x.collapsed {
 		m.collapsed.Add(ctx, 1)
 	}

@@ -5,8 +5,12 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/fill"
 	"github.com/seafront-cdn/seafront/services/edge/internal/store"
@@ -77,11 +81,37 @@ func observe(meter metric.Meter, p *Pipeline, m *metrics) (metric.Registration, 
 		for _, f := range o.read {
 			f(to, &n)
 		}
-		m.counts.each(func(l labels, n, size int64) {
-			with := m.sets[l.outcome][l.class][l.protocol].observe
-			to.ObserveInt64(requests, n, with...)
-			to.ObserveInt64(sent, size, with...)
+		m.counts.each(func(l labels, t *tally) {
+			with := metric.WithAttributeSet(m.set(l))
+			to.ObserveInt64(requests, t.requests(), with)
+			to.ObserveInt64(sent, t.bytes, with)
 		})
 		return nil
 	}, append(o.all, requests, sent)...)
+}
+
+var _ sdkmetric.Producer = (*Pipeline)(nil)
+
+// Produce gives the durations of requests, which no instrument records: see counters.
+// Whoever reads metrics has to ask for it (telemetry.Telemetry.Collect).
+func (p *Pipeline) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
+	ends := make([]float64, 0, len(bounds))
+	for _, b := range bounds {
+		ends = append(ends, b.Seconds())
+	}
+	now, durations := p.Now(), metricdata.Histogram[float64]{Temporality: metricdata.CumulativeTemporality}
+	p.metrics.counts.each(func(l labels, t *tally) {
+		point := metricdata.HistogramDataPoint[float64]{
+			Attributes: p.metrics.set(l), StartTime: p.metrics.began, Time: now,
+			Count: uint64(t.requests()), Sum: time.Duration(t.nanos).Seconds(), Bounds: ends,
+		}
+		for _, n := range t.took {
+			point.BucketCounts = append(point.BucketCounts, uint64(n))
+		}
+		durations.DataPoints = append(durations.DataPoints, point)
+	})
+	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scope}, Metrics: []metricdata.Metrics{{
+		Name: "seafront.edge.request.duration", Unit: "s", Data: durations,
+		Description: "Time from the request to the end of its answer.",
+	}}}}, nil
 }

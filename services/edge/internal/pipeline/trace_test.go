@@ -238,7 +238,11 @@ func TestMetrics(t *testing.T) {
 	add := func(name string, set attribute.Set, v int64) {
 		values[name+" "+set.Encoded(attribute.DefaultEncoder())] += v
 	}
-	for _, m := range rm.ScopeMetrics[0].Metrics {
+	produced, err := e.Produce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range slices.Concat(rm.ScopeMetrics[0].Metrics, produced[0].Metrics) {
 		switch d := m.Data.(type) {
 		case metricdata.Sum[int64]:
 			for _, p := range d.DataPoints {
