@@ -43,7 +43,7 @@ func (p *Pipeline) deliver(ctx context.Context, x *visit, to exchange.Sender) {
 // send hands the answer to the adapter.
 func (p *Pipeline) send(ctx context.Context, x *visit, to exchange.Sender) {
 	x.sending = true
-	x.ready = p.Now().Sub(x.started)
+	x.ready = p.since(x.started)
 	sent, err := to.Send(ctx, &x.answer)
 	x.sent = sent
 	if err != nil && x.err == nil {

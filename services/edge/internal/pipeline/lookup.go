@@ -23,7 +23,7 @@ func (p *Pipeline) lookup(ctx context.Context, x *visit) bool {
 		}
 		return false
 	}
-	now := p.Now()
+	now := x.started // nothing has been waited for since
 	s := &x.search
 	*s = search{now: now, wants: &x.wants, header: x.header, encoding: &x.forward, fields: x.stored[:0]}
 	p.find(ctx, x.keyRoom, x.forward.Encoding, s)

@@ -101,6 +101,7 @@ type Pipeline struct {
 	tracer    trace.Tracer // nil: no spans
 	metrics   *metrics
 	pseudonym string // of this edge in Via (D15.4)
+	since     func(time.Time) time.Duration
 }
 
 // New returns a Pipeline. It starts nothing.
@@ -115,7 +116,10 @@ func New(cfg Config) (*Pipeline, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = metricnoop.NewMeterProvider()
 	}
-	if cfg.Now == nil {
+	since := time.Since // one look at the clock, where Now takes two
+	if now := cfg.Now; now != nil {
+		since = func(t time.Time) time.Duration { return now().Sub(t) }
+	} else {
 		cfg.Now = time.Now
 	}
 	p := &Pipeline{
@@ -126,6 +130,7 @@ func New(cfg Config) (*Pipeline, error) {
 			url:    cmp.Or(cfg.MaxURLBytes, DefaultMaxURLBytes),
 		},
 		pseudonym: newPseudonym(),
+		since:     since,
 	}
 	p.words = newWords(cfg.Brand, p.pseudonym)
 	if cfg.Tracer != nil {

@@ -18,7 +18,7 @@ import (
 // record tells what happened: one event per request, with the same words in log line,
 // span and metrics.
 func (p *Pipeline) record(ctx context.Context, x *visit) {
-	now := p.Now()
+	now := x.started.Add(p.since(x.started))
 	if x.span == nil {
 		ctx = p.keepFailed(ctx, x, now)
 		p.event(ctx, x, now)
@@ -39,7 +39,7 @@ func (p *Pipeline) event(ctx context.Context, x *visit, now time.Time) {
 	}
 	e := &x.event
 	*e = accesslog.Event{
-		Time: now, Method: clip(x.req.Method), Host: clip(x.req.Host), Path: clip(x.path),
+		Time: now, Method: x.req.Method, Host: x.req.Host, Path: x.path,
 		Protocol: protocols[protocol(x.req.Major, x.req.Minor)], Status: x.status(),
 		Outcome: x.outcome.String(), Result: x.reply.result.String(), Bytes: x.sent, Duration: took,
 		RequestID: x.id, Viewer: x.req.Viewer.Addr(), Origin: x.origin, Collapsed: x.collapsed,
@@ -62,8 +62,10 @@ func (p *Pipeline) event(ctx context.Context, x *visit, now time.Time) {
 	if x.err != nil {
 		e.Error = x.err.Error()
 	}
-	if s := trace.SpanContextFromContext(ctx); s.IsValid() {
-		e.TraceID, e.SpanID = s.TraceID(), s.SpanID()
+	if p.tracer != nil {
+		if s := trace.SpanContextFromContext(ctx); s.IsValid() {
+			e.TraceID, e.SpanID = s.TraceID(), s.SpanID()
+		}
 	}
 	p.Events.Append(e)
 }
