@@ -5,7 +5,6 @@
 package http1
 
 import (
-	"errors"
 	"io"
 	"os"
 	"syscall"
@@ -19,16 +18,16 @@ const canLook = true
 func (c *conn) lookForBytes(fd uintptr) bool {
 	c.take()
 	for {
-		n, err := receive(fd, c.work.buf)
+		n, e := receive(fd, c.work.buf)
 		switch {
-		case errors.Is(err, syscall.EINTR):
+		case e == syscall.EINTR:
 			continue
-		case errors.Is(err, syscall.EAGAIN):
+		case e == syscall.EAGAIN:
 			c.server.works.Put(c.work)
 			c.work = nil
 			return false
-		case err != nil:
-			c.readErr = err
+		case e != 0:
+			c.readErr = e
 		case n == 0:
 			c.readErr = io.EOF
 		default:
@@ -41,15 +40,15 @@ func (c *conn) lookForBytes(fd uintptr) bool {
 // pushBytes sends what is pending, and says whether it is over with that.
 func (c *conn) pushBytes(fd uintptr) bool {
 	for len(c.pending) > 0 {
-		n, err := transmit(fd, c.pending)
-		switch {
-		case err == nil:
+		n, e := transmit(fd, c.pending)
+		switch e {
+		case 0:
 			c.pending = c.pending[n:]
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EAGAIN):
+		case syscall.EINTR:
+		case syscall.EAGAIN:
 			return false
 		default:
-			c.pushErr = os.NewSyscallError("send", err)
+			c.pushErr = os.NewSyscallError("send", e)
 			return true
 		}
 	}

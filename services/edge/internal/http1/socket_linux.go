@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux && (amd64 || arm64 || riscv64 || loong64)
+//go:build linux && !race && (amd64 || arm64 || riscv64 || loong64)
 
 package http1
 
@@ -14,35 +14,15 @@ import (
 // one to ten microseconds that would be a tenth, and worse, after twenty the processor
 // would be given to another thread in the middle of an answer.
 
-func receive(fd uintptr, p []byte) (int, error) {
+func receive(fd uintptr, p []byte) (int, syscall.Errno) {
 	return socketCall(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
 }
 
-func transmit(fd uintptr, p []byte) (int, error) {
+func transmit(fd uintptr, p []byte) (int, syscall.Errno) {
 	return socketCall(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 }
 
-func socketCall(number, fd uintptr, p []byte, flags uintptr) (int, error) {
+func socketCall(number, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
-	if e != 0 {
-		return 0, known(e)
-	}
-	return int(n), nil
+	return int(n), e
 }
-
-// known makes an error of a number without memory of its own for those that are part of
-// ordinary work.
-func known(e syscall.Errno) error {
-	switch e {
-	case syscall.EAGAIN:
-		return errAgain
-	case syscall.EINTR:
-		return errInterrupted
-	}
-	return e
-}
-
-var (
-	errAgain       error = syscall.EAGAIN
-	errInterrupted error = syscall.EINTR
-)
