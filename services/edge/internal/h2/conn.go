@@ -89,8 +89,7 @@ func (c *conn) end(r Reason) error {
 
 // Write counts and writes.
 func (c *conn) Write(p []byte) (int, error) {
-	c.out.sent(p)
-	return c.Conn.Write(p)
+	return c.Conn.Write(c.out.sent(p))
 }
 
 // Close closes the connection.

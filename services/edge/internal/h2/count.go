@@ -24,6 +24,7 @@ type answered struct {
 	answers atomic.Int64 // in full
 	bytes   atomic.Int64 // of their bodies
 	faults  atomic.Int64 // streams reset for an error of the viewer
+	refused refusals
 
 	// resets are the streams that were reset last, in turn from next on: a viewer whose
 	// upload is answered early goes on for what is under way, and x/net resets the
@@ -32,8 +33,9 @@ type answered struct {
 	next   int
 }
 
-// sent counts what is in p.
-func (a *answered) sent(p []byte) {
+// sent counts what is in p, and returns what is to be sent: p, or p with refusals.
+func (a *answered) sent(p []byte) []byte {
+	all := p
 	for f, rest, ok := a.scanner.next(p); ok; f, rest, ok = a.scanner.next(rest) {
 		switch f.kind {
 		case typeData, typeHeaders:
@@ -44,11 +46,15 @@ func (a *answered) sent(p []byte) {
 				a.bytes.Add(int64(f.length))
 			}
 		case typeReset:
+			if f.code == uint32(http2.ErrCodeInternal) && a.refused.end(f.stream) {
+				all = refusing(all, len(all)-len(rest))
+			}
 			if a.first(f.stream) && isFault(f.code) {
 				a.faults.Add(1)
 			}
 		}
 	}
+	return all
 }
 
 // first notes the reset of a stream, and says whether it was none of the last.

@@ -36,10 +36,15 @@ type adapter struct {
 	cfg     *Config
 	metrics *metrics
 	peer    exchange.Peer
+	refused *refusals
 }
 
 // ServeHTTP adapts one request.
 func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.overloaded() && a.refused.begin(w, int64(a.cfg.Limits.Streams)) {
+		a.metrics.reset(r.Context())
+		panic(http.ErrAbortHandler) // x/net resets the stream
+	}
 	to := &sender{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead, stall: a.cfg.StallTimeout, draining: a.cfg.Draining}
 	if status, reason := a.refusal(r); status != 0 {
 		a.metrics.refuse(r.Context(), status)
@@ -54,10 +59,12 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (a *adapter) overloaded() bool { return a.cfg.Overloaded != nil && a.cfg.Overloaded() }
+
 // refusal says with which status a request is refused, if it is.
 func (a *adapter) refusal(r *http.Request) (status int, reason string) {
 	switch {
-	case a.cfg.Overloaded != nil && a.cfg.Overloaded():
+	case a.overloaded():
 		return http.StatusServiceUnavailable, reasonBusy
 	case len("https://")+len(r.Host)+len(r.RequestURI) > a.cfg.MaxURLBytes:
 		return http.StatusRequestURITooLong, reasonURL

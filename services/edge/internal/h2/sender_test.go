@@ -304,25 +304,6 @@ func TestDrainingEndsConnectionsWithTheirAnswers(t *testing.T) {
 	})
 }
 
-func TestOverloadRefusesRequests(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		over := false
-		v := connect(t, newServer(t, hello, func(c *Config) { c.Overloaded = func() bool { return over } }))
-		v.ask(1, true, request()...)
-		if head, _, _ := v.answer(); head.status() != "200" {
-			t.Errorf("%+v", head)
-		}
-		over = true
-		v.ask(3, true, request()...)
-		if head, _, _ := v.answer(); head.status() != "503" {
-			t.Errorf("%+v", head)
-		}
-		if code, _ := v.farewell(); code != http2.ErrCodeNo {
-			t.Errorf("closed with %v", code)
-		}
-	})
-}
-
 func TestShutdown(t *testing.T) {
 	for _, ends := range []bool{true, false} {
 		t.Run(fmt.Sprintf("answer in time %v", ends), func(t *testing.T) {

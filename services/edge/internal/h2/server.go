@@ -66,8 +66,10 @@ type Config struct {
 	// Draining, when set, says whether viewers are to go elsewhere: each answer then
 	// announces the end of its connection.
 	Draining func() bool
-	// Overloaded, when set, says that memory is short: requests are then answered 503
-	// and their connections end with that.
+	// Overloaded, when set, says that memory is short: the streams of requests are then
+	// reset with REFUSED_STREAM. A viewer that does not take that for an answer, with as
+	// many streams of a connection as may be open at once, is answered 503, and its
+	// connection ends with that.
 	Overloaded func() bool
 	// HeaderTimeout bounds the time for a header block, IdleTimeout that without a
 	// request.
@@ -186,7 +188,7 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn, peer exchange.Peer) 
 	s.http2.ServeConn(shown, &http2.ServeConnOpts{ //nolint:staticcheck // see New
 		Context:    ctx,
 		BaseConfig: s.base,
-		Handler:    &adapter{cfg: &s.cfg, metrics: s.metrics, peer: peer},
+		Handler:    &adapter{cfg: &s.cfg, metrics: s.metrics, peer: peer, refused: &counted.out.refused},
 	})
 }
 
