@@ -122,7 +122,7 @@ func (e *Edge) wire() error {
 		return err
 	}
 	e.viewers, err = viewer.New(viewer.Config{
-		Handler: &gate{e.follower, answers, words}, Refused: answers.Refused, Snapshots: e.follower, Draining: e.follower.Draining,
+		Handler: &gate{e.follower, answers, words}, Refuser: answers, Snapshots: e.follower, Draining: e.follower.Draining,
 		Overloaded: e.overload.Over, ProxyNetworks: cfg.ProxyProtocolNetworks,
 		Certificate: certificate, MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Grace: cfg.DrainGrace,
 		Limits: cfg.viewerLimits(), Log: t.Log, Meter: t.Meter,

@@ -19,15 +19,6 @@ import (
 // statusHeaderTooLarge has no name in the registry (D4.6).
 const statusHeaderTooLarge = 494
 
-// Sentences for viewers that are refused.
-const (
-	reasonBad    = "Bad request."
-	reasonURL    = "The URL of this request is too long."
-	reasonHeader = "The header of this request is too large."
-	reasonBody   = "The body of this request is too large."
-	reasonBusy   = "The server is short of memory. Try again later."
-)
-
 // errSlow is what reading a body ends with that does not come.
 var errSlow = fmt.Errorf("request body is too slow: %w", os.ErrDeadlineExceeded)
 
@@ -46,11 +37,9 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // x/net resets the stream
 	}
 	to := &sender{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead, stall: a.cfg.StallTimeout, draining: a.cfg.Draining}
-	if status, reason := a.refusal(r); status != 0 {
-		a.metrics.refuse(r.Context(), status)
-		answer := a.cfg.Refused(status, reason)
-		answer.Close = true
-		_, _ = to.Send(r.Context(), &answer) // whole says what became of it
+	if why, refused := a.refusal(r); refused {
+		a.metrics.refuse(r.Context(), why.Status)
+		a.cfg.Refuser.Refuse(r.Context(), &why, to)
 	} else {
 		a.cfg.Handler.Serve(r.Context(), a.request(r), to)
 	}
@@ -61,21 +50,25 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *adapter) overloaded() bool { return a.cfg.Overloaded != nil && a.cfg.Overloaded() }
 
-// refusal says with which status a request is refused, if it is.
-func (a *adapter) refusal(r *http.Request) (status int, reason string) {
+// refusal says how a request is refused, if it is: with the words that package http1
+// has for the same.
+func (a *adapter) refusal(r *http.Request) (why exchange.Refusal, refused bool) {
+	no := func(status int, reason, sentence string) (exchange.Refusal, bool) {
+		return exchange.Refusal{Request: a.known(r), Status: status, Reason: reason, Sentence: sentence}, true
+	}
 	switch {
 	case a.overloaded():
-		return http.StatusServiceUnavailable, reasonBusy
+		return no(http.StatusServiceUnavailable, "overloaded", "The server is short of memory. Try again later.")
 	case len("https://")+len(r.Host)+len(r.RequestURI) > a.cfg.MaxURLBytes:
-		return http.StatusRequestURITooLong, reasonURL
+		return no(http.StatusRequestURITooLong, "url_too_long", "The URL of this request is too long.")
 	case a.tooLarge(r):
-		return statusHeaderTooLarge, reasonHeader
+		return no(statusHeaderTooLarge, "head_too_large", "The header of this request is too large.")
 	case !lengthIsRight(r):
-		return http.StatusBadRequest, reasonBad
+		return no(http.StatusBadRequest, "content_length", "Bad request.")
 	case r.ContentLength > a.cfg.MaxBodyBytes:
-		return http.StatusRequestEntityTooLarge, reasonBody
+		return no(http.StatusRequestEntityTooLarge, "body_too_large", "The body of this request is too large.")
 	}
-	return 0, ""
+	return exchange.Refusal{}, false
 }
 
 // tooLarge says whether request line and header, as HTTP/1.1 would write them, are
@@ -107,28 +100,34 @@ func lengthIsRight(r *http.Request) bool {
 	return int64(n) == r.ContentLength
 }
 
-// request makes the exchange's form of r. x/net keeps fields in a map, so they are
-// sorted by name: the same request looks the same each time. It has joined the crumbs
-// of Cookie (RFC 9113 §8.2.3), seen to it that Host and :authority agree (§8.3.1), and
-// takes Trailer away.
-func (a *adapter) request(r *http.Request) *exchange.Request {
-	out := &exchange.Request{
+// known is the exchange's form of r without header and body.
+func (a *adapter) known(r *http.Request) exchange.Request {
+	out := exchange.Request{
 		Method:     r.Method,
 		Target:     r.RequestURI,
 		Host:       r.Host,
 		Scheme:     "http",
 		Major:      r.ProtoMajor,
 		Minor:      r.ProtoMinor,
-		HasBody:    r.ContentLength != 0, // unknown is -1
-		Length:     r.ContentLength,
 		Viewer:     a.peer.Address,
 		ServerName: a.peer.ServerName,
-		Fronted:    a.peer.Fronts != nil && a.peer.Fronts(r.Host),
-		Header:     make(header.Fields, 0, len(r.Header)+2),
 	}
 	if a.peer.Secure {
 		out.Scheme = "https"
 	}
+	return out
+}
+
+// request makes the exchange's form of r. x/net keeps fields in a map, so they are
+// sorted by name: the same request looks the same each time. It has joined the crumbs
+// of Cookie (RFC 9113 §8.2.3), seen to it that Host and :authority agree (§8.3.1), and
+// takes Trailer away.
+func (a *adapter) request(r *http.Request) *exchange.Request {
+	out := new(a.known(r))
+	out.HasBody = r.ContentLength != 0 // unknown is -1
+	out.Length = r.ContentLength
+	out.Fronted = a.peer.Fronts != nil && a.peer.Fronts(r.Host)
+	out.Header = make(header.Fields, 0, len(r.Header)+2)
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		for _, value := range r.Header[name] {
 			out.Header.Add(name, value)

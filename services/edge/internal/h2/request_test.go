@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,6 +102,14 @@ func equal(a, b exchange.Request) bool {
 		a.Viewer == b.Viewer && a.ServerName == b.ServerName && a.Upgrade == b.Upgrade && a.Fronted == b.Fronted
 }
 
+// refusedRequests remembers what was refused.
+type refusedRequests []exchange.Refusal
+
+func (r *refusedRequests) Refuse(ctx context.Context, why *exchange.Refusal, to exchange.Sender) {
+	*r = append(*r, *why)
+	exchange.Plain{}.Refuse(ctx, why, to)
+}
+
 // What must not reach the pipeline resets its stream or is answered, and the
 // connection goes on.
 func TestRefusedRequests(t *testing.T) {
@@ -166,7 +175,8 @@ func TestRefusedRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newServer(t, hello)
+				var refused refusedRequests
+				s := newServer(t, hello, func(c *Config) { c.Refuser = &refused })
 				v := connect(t, s)
 				b := v.encode(tt.fields...)
 				for first := true; first || len(b) > 0; first = false {
@@ -185,6 +195,10 @@ func TestRefusedRequests(t *testing.T) {
 				head, _, code := v.answer()
 				if head.status() != tt.status || tt.status == reset && code != http2.ErrCodeProtocol {
 					t.Fatalf("status %q, reset %v, want status %q", head.status(), code, tt.status)
+				}
+				if ours := tt.status == "414" || tt.status == "494" || strings.Contains(tt.name, "§8.1.1"); ours != (len(refused) == 1) ||
+					ours && (strconv.Itoa(refused[0].Status) != tt.status || refused[0].Request.Host != "x.cdn.test" || refused[0].Request.Viewer != peer.Address) {
+					t.Errorf("D4.7: told of %+v", refused)
 				}
 				if tt.status != reset && tt.status != "431" && tt.status != "400" {
 					return // its connection ends with it (D4.6)

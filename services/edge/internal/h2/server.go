@@ -29,7 +29,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/net/http2"
 
-	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
@@ -60,9 +59,8 @@ const frameSize = 16 << 10
 type Config struct {
 	// Handler answers each request.
 	Handler exchange.Handler
-	// Refused makes the answer to what is refused here; reason is a sentence for the
-	// viewer. Nil is that sentence as text.
-	Refused func(status int, reason string) exchange.Answer
+	// Refuser answers what is refused here. Default exchange.Plain.
+	Refuser exchange.Refuser
 	// Draining, when set, says whether viewers are to go elsewhere: each answer then
 	// announces the end of its connection.
 	Draining func() bool
@@ -102,23 +100,14 @@ func (c Config) withDefaults() Config {
 	c.MaxURLBytes = cmp.Or(c.MaxURLBytes, DefaultMaxURLBytes)
 	c.MaxFields = cmp.Or(c.MaxFields, DefaultMaxFields)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, DefaultMaxBodyBytes)
-	if c.Refused == nil {
-		c.Refused = plainRefusal
+	if c.Refuser == nil {
+		c.Refuser = exchange.Plain{}
 	}
 	if c.Limits.HeaderBytes == 0 {
 		c.Limits.HeaderBytes = max(DefaultLimits().HeaderBytes, c.listBytes())
 	}
 	c.Limits = c.Limits.withDefaults()
 	return c
-}
-
-// plainRefusal is the answer without Config.Refused.
-func plainRefusal(status int, reason string) exchange.Answer {
-	return exchange.Answer{
-		Status: status,
-		Header: header.Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}},
-		Body:   exchange.Bytes([]byte(reason + "\n")),
-	}
 }
 
 // listBytes is where x/net cuts a header list itself. It counts 32 octets for each

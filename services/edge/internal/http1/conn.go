@@ -121,12 +121,18 @@ func (c *conn) serve(ctx context.Context) {
 // refuse answers what is no request, and ends the connection.
 func (c *conn) refuse(ctx context.Context, why Reason) {
 	c.server.metrics.refuse(why)
-	c.message = message{Request: exchange.Request{Method: "GET", Major: 1, Minor: 1}}
-	a := c.server.cfg.Refused(why)
-	a.Close = true
+	known := exchange.Request{
+		Method: c.Method, Target: c.Target, Host: c.Host, Scheme: c.scheme(), Major: 1, Minor: c.Minor,
+		Viewer: c.peer.Address, ServerName: c.peer.ServerName,
+	}
+	if c.Major == 0 {
+		known.Minor = 1 // it has not got as far as to say so
+	}
+	c.message = message{Request: known}
 	c.answer.reset()
 	c.body.over.Store(true)
-	if _, err := c.Send(ctx, &a); err == nil {
+	c.server.cfg.Refuser.Refuse(ctx, &exchange.Refusal{Request: known, Status: why.Status(), Reason: why.String(), Sentence: why.Sentence()}, c)
+	if c.answer.whole {
 		c.linger()
 	}
 }

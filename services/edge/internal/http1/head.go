@@ -156,6 +156,7 @@ func requestLine(line []byte, m *message) (target []byte, why Reason) {
 	if hasControl(target) || bytes.IndexByte(target, '\t') >= 0 || bytes.IndexByte(target, '#') >= 0 {
 		return nil, BadTarget
 	}
+	m.Target = view(target) // for the log, until it is resolved
 	return target, version(rest[space+1:], m)
 }
 

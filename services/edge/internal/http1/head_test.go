@@ -3,6 +3,8 @@
 package http1
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -164,25 +166,71 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var r recorder
-			var why []Reason
-			s := newServer(t, r.Serve, func(c *Config) {
-				c.Refused = func(w Reason) exchange.Answer {
-					why = append(why, w)
-					return plainRefusal(w)
-				}
-			})
+			var refused refusals
+			s := newServer(t, r.Serve, func(c *Config) { c.Refuser = &refused })
 			out := play(s, tt.raw, next)
 			if len(r.got) > 0 {
 				t.Errorf("served %q", r.got)
 			}
-			if diff := cmp.Diff([]Reason{tt.want}, why); diff != "" {
-				t.Fatalf("(-want +got):\n%s", diff)
+			if len(refused) != 1 || refused[0].Reason != tt.want.String() || refused[0].Status != tt.want.Status() {
+				t.Fatalf("got %+v, want %s", refused, tt.want)
 			}
 			line, rest, _ := strings.Cut(out, "\r\n")
 			if want := string(appendStatus(nil, tt.want.Status())); line+"\r\n" != want || !strings.Contains(rest, "Connection: close\r\n") {
 				t.Errorf("answer %q, want %q and the end", out, want)
 			}
 		})
+	}
+}
+
+// refusals remembers what was refused.
+type refusals []exchange.Refusal
+
+func (r *refusals) Refuse(ctx context.Context, why *exchange.Refusal, to exchange.Sender) {
+	known := *why
+	known.Request.Own()
+	*r = append(*r, known)
+	exchange.Plain{}.Refuse(ctx, why, to)
+}
+
+// TestRefusalsTellWhatIsKnown: the second request on a connection, so that nothing of
+// the first may be left.
+func TestRefusalsTellWhatIsKnown(t *testing.T) {
+	const before = "GET /before HTTP/1.1\r\nHost: before.test\r\n\r\n"
+	long := strings.Repeat("a", 9000)
+	for _, tt := range []struct{ name, raw, want, protocol string }{
+		{"nothing", "\x16\x03\x01", "  ", "1.1"},
+		{"a URL without end", "GET /" + long, "  ", "1.1"},
+		{"no method", "G(T / HTTP/1.0\r\n\r\n", "  ", "1.1"},
+		{"a bad target", "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", "GET  ", "1.1"},
+		{"a bad version", "GET /a HTTP/2.0\r\nHost: h\r\n\r\n", "GET  /a", "1.1"},
+		{"a bad field", "GET /a HTTP/1.0\r\nA : b\r\n\r\n", "GET  /a", "1.0"},
+		{"no host", "GET /a HTTP/1.1\r\n\r\n", "GET  /a", "1.1"},
+		{"a long URL", "GET /" + long + " HTTP/1.1\r\nHost: h\r\n\r\n", "GET h /" + long, "1.1"},
+		{"an absolute target", "PUT http://h:80/a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 68719476737\r\n\r\n", "PUT h:80 /a?b", "1.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var refused refusals
+			s := newServer(t, answers(exchange.Answer{Status: 200}), func(c *Config) { c.Refuser = &refused })
+			if out := play(s, before, tt.raw); !strings.HasPrefix(out, "HTTP/1.1 200 OK\r\n") || len(refused) != 1 {
+				t.Fatalf("%q, refused %v", out, refused)
+			}
+			r := refused[0].Request
+			if got := r.Method + " " + r.Host + " " + r.Target; got != tt.want || r.Scheme != "http" {
+				t.Errorf("got %.60q, want %.60q", got, tt.want)
+			}
+			if got := fmt.Sprintf("%d.%d", r.Major, r.Minor); got != tt.protocol {
+				t.Errorf("protocol %s, want %s", got, tt.protocol)
+			}
+		})
+	}
+}
+
+func TestRefusedHeadHasNoBody(t *testing.T) {
+	s := newServer(t, answers(exchange.Answer{Status: 200}))
+	out := play(s, "HEAD /a HTTP/1.1\r\nHost: h\r\nContent-Length: 68719476737\r\n\r\n")
+	if !strings.HasPrefix(out, "HTTP/1.1 413 ") || !strings.HasSuffix(out, "\r\n\r\n") {
+		t.Errorf("%q", out)
 	}
 }
 

@@ -103,8 +103,4 @@ func TestEveryReasonHasAWord(t *testing.T) {
 			t.Errorf("phase %d has no word", p)
 		}
 	}
-	a := plainRefusal(BadHost)
-	if a.Status != 400 || string(a.Body.Bytes) != "Bad Request\n" {
-		t.Errorf("%+v", a)
-	}
 }

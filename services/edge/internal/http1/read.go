@@ -74,14 +74,14 @@ func (c *conn) next() (ok bool, why Reason) {
 	for {
 		skip, why := leading(c.work.buf[c.r:c.w])
 		if why != 0 {
-			return false, why
+			return c.unread(why)
 		}
 		c.r, seen = c.r+skip, max(seen-skip, 0)
 		if end := headEnd(c.work.buf[c.r:c.w], seen); end > 0 {
 			return true, c.parse(end)
 		}
 		if why := flaw(c.work.buf[c.r:c.w], seen, c.server.limits); why != 0 {
-			return false, why
+			return c.unread(why)
 		}
 		seen = c.w - c.r
 		if by == 0 {
@@ -91,11 +91,17 @@ func (c *conn) next() (ok bool, why Reason) {
 		switch err := c.fill(by); {
 		case errors.Is(err, errSlow) && seen > 0:
 			c.server.metrics.timeout(inHead)
-			return false, SlowHead
+			return c.unread(SlowHead)
 		case err != nil:
 			return false, 0
 		}
 	}
+}
+
+// unread refuses a head that was not parsed: nothing is known of the request.
+func (c *conn) unread(why Reason) (ok bool, refused Reason) {
+	c.message = message{}
+	return false, why
 }
 
 // parse reads the head that ends at end.

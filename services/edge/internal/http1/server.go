@@ -47,9 +47,9 @@ const (
 type Config struct {
 	// Handler answers each request. It is required.
 	Handler exchange.Handler
-	// Refused makes the answer to what was refused before it became a request: its
-	// status is that of why. Nil is a line of text.
-	Refused func(why Reason) exchange.Answer
+	// Refuser answers what was refused before it became a request. Default
+	// exchange.Plain.
+	Refuser exchange.Refuser
 	// HeaderTimeout bounds the time from the first byte of a head to its last,
 	// IdleTimeout the wait for the first.
 	HeaderTimeout, IdleTimeout time.Duration
@@ -107,8 +107,8 @@ func New(cfg Config) (*Server, error) {
 	cfg.TunnelTimeout = cmp.Or(cfg.TunnelTimeout, DefaultTunnelTimeout)
 	cfg.LeaveGrace = cmp.Or(cfg.LeaveGrace, DefaultLeaveGrace)
 	cfg.MinBodyRate = cmp.Or(cfg.MinBodyRate, DefaultMinBodyRate)
-	if cfg.Refused == nil {
-		cfg.Refused = plainRefusal
+	if cfg.Refuser == nil {
+		cfg.Refuser = exchange.Plain{}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -130,13 +130,6 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("http1: make metrics: %w", err)
 	}
 	return s, nil
-}
-
-// plainRefusal is the answer without Config.Refused.
-func plainRefusal(why Reason) exchange.Answer {
-	a := exchange.Answer{Status: why.Status(), Body: exchange.Bytes([]byte(reasonPhrase(why.Status()) + "\n"))}
-	a.Header.Add("Content-Type", "text/plain")
-	return a
 }
 
 // ServeConn serves a connection until it is over, and closes it. A *tls.Conn has its

@@ -3,20 +3,65 @@
 package pipeline
 
 import (
+	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
-// The page of what was no request is that of other refusals, without an event (D4.7).
-func TestRefusedPage(t *testing.T) {
-	e := newEdge(t, options{site: siteOf(80)})
-	a := e.Refused(414, "The URL of this request is too long.")
-	page := string(a.Body.Bytes)
-	id := a.Header.Get(e.Brand.RequestID)
-	if a.Status != 414 || !a.Close || !strings.Contains(page, "<H1>414 ERROR</H1>") || !strings.Contains(page, "URL of this request") {
-		t.Errorf("%d %v %s", a.Status, a.Header, page)
-	}
-	if len(id) != requestIDLength || !strings.Contains(page, "Request ID: "+id) || a.Header.Get("X-Cache") != e.words.xcache[ResultError] {
-		t.Errorf("D22.12: id %q, header %v", id, a.Header)
+// What was no request gets the page of other refusals and one event (D4.7), and no
+// span: 505 is as easily had as 400.
+func TestRefuse(t *testing.T) {
+	viewer := netip.MustParseAddrPort("192.0.2.1:1234")
+	for _, tt := range []struct {
+		name     string
+		refusal  exchange.Refusal
+		page     bool
+		wantPath string
+	}{
+		{"nothing is known", exchange.Refusal{Status: 408, Reason: "slow_head", Request: exchange.Request{Viewer: viewer, Major: 1, Minor: 1}}, true, ""},
+		{"all is known", exchange.Refusal{Status: 413, Reason: "body_too_large", Request: exchange.Request{
+			Viewer: viewer, Method: "PUT", Host: "x.test", Target: "/a?b", Major: 2,
+		}}, true, "/a"},
+		{"HEAD has no page", exchange.Refusal{Status: 505, Reason: "version", Request: exchange.Request{Viewer: viewer, Method: "HEAD", Target: "/a"}}, false, "/a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			spans := tracetest.NewInMemoryExporter()
+			e := newEdge(t, options{site: siteOf(80), tracer: trace.NewTracerProvider(trace.WithSyncer(spans))})
+			tt.refusal.Sentence = "That was no request."
+			var g got
+			e.Refuse(t.Context(), &tt.refusal, &g)
+			id := g.header.Get(e.Brand.RequestID)
+			if g.sends != 1 || g.status != tt.refusal.Status || !g.closed || g.xcache() != "Error" || len(id) != requestIDLength {
+				t.Errorf("%+v", g)
+			}
+			if page := strings.Contains(g.body, "That was no request.") && strings.Contains(g.body, "Request ID: "+id); page != tt.page {
+				t.Errorf("D22.12: %q", g.body)
+			}
+			var line map[string]any
+			if err := json.Unmarshal(e.log.Bytes(), &line); err != nil {
+				t.Fatalf("D4.7: not one event: %v, %s", err, e.log)
+			}
+			r := tt.refusal.Request
+			for k, want := range map[string]any{
+				"status": float64(tt.refusal.Status), "method": r.Method, "host": r.Host, "path": tt.wantPath, "outcome": "none",
+				"result": "Error", "error": "refused: " + tt.refusal.Reason, "request_id": id,
+			} {
+				if line[k] != want {
+					t.Errorf("%s is %v, want %v", k, line[k], want)
+				}
+			}
+			if n := e.Counts().Requests[0]; n != 1 {
+				t.Errorf("counted %d times", n)
+			}
+			if got := spans.GetSpans(); len(got) > 0 {
+				t.Errorf("%d spans", len(got))
+			}
+		})
 	}
 }

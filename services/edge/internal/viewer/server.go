@@ -42,9 +42,8 @@ const (
 type Config struct {
 	// Handler answers each request.
 	Handler exchange.Handler
-	// Refused makes the answer to what never becomes a request; reason is a sentence for
-	// the viewer. Nil is a line of text.
-	Refused func(status int, reason string) exchange.Answer
+	// Refuser answers what never becomes a request. Default exchange.Plain.
+	Refuser exchange.Refuser
 	// Snapshots tells which certificate and which HTTP versions go with a name.
 	Snapshots interface{ Current() *snapshot.Snapshot }
 	// Draining, when set, says whether viewers are to go elsewhere: each connection then
@@ -95,28 +94,20 @@ func New(cfg Config) (*Server, error) {
 	var errs [4]error
 	s.guard, errs[0] = newGuard(cfg.MaxConnections, cfg.MaxPerAddress, cfg.Overloaded, cfg.Meter)
 	s.http1, errs[1] = http1.New(http1.Config{
-		Handler: cfg.Handler, Refused: refused(cfg.Refused), Draining: cfg.Draining,
+		Handler: cfg.Handler, Refuser: cfg.Refuser, Draining: cfg.Draining,
 		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, BodyTimeout: cfg.BodyTimeout, MinBodyRate: cfg.MinBodyRate,
 		StallTimeout: cfg.StallTimeout, TunnelTimeout: cfg.TunnelTimeout, LeaveGrace: cfg.LeaveGrace,
 		MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes, MaxFields: cfg.MaxFields,
 		MaxBodyBytes: cfg.MaxBodyBytes, MaxRequests: cfg.MaxRequests, Log: cfg.Log, Meter: cfg.Meter,
 	})
 	s.http2, errs[2] = h2.New(h2.Config{
-		Handler: cfg.Handler, Refused: cfg.Refused, Draining: cfg.Draining, Overloaded: cfg.Overloaded,
+		Handler: cfg.Handler, Refuser: cfg.Refuser, Draining: cfg.Draining, Overloaded: cfg.Overloaded,
 		HeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, BodyTimeout: cfg.BodyTimeout, MinBodyRate: cfg.MinBodyRate,
 		StallTimeout: cfg.StallTimeout, MaxHeaderBytes: cfg.MaxHeaderBytes, MaxURLBytes: cfg.MaxURLBytes, MaxFields: cfg.MaxFields,
 		MaxBodyBytes: cfg.MaxBodyBytes, Log: cfg.Log, Meter: cfg.Meter,
 	})
 	s.proxies, errs[3] = proxyproto.New(proxyproto.Config{Networks: cfg.ProxyNetworks, Timeout: cfg.HeaderTimeout, Meter: cfg.Meter})
 	return s, errors.Join(errs[:]...)
-}
-
-// refused gives http1's reasons their sentences.
-func refused(page func(status int, reason string) exchange.Answer) func(http1.Reason) exchange.Answer {
-	if page == nil {
-		return nil
-	}
-	return func(why http1.Reason) exchange.Answer { return page(why.Status(), why.Sentence()) }
 }
 
 // Run answers on both listeners, which it closes, until ctx ends. Then it takes no

@@ -191,12 +191,17 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// refuser shows the viewer what is known of what it sent.
+type refuser struct{}
+
+func (refuser) Refuse(ctx context.Context, r *exchange.Refusal, to exchange.Sender) {
+	known := fmt.Sprint(r.Reason, " ", r.Request.Viewer.Addr(), " ", r.Request.Host, " ", r.Request.Target)
+	_, _ = to.Send(ctx, &exchange.Answer{Status: r.Status, Header: fields("X-Cache", "Error"), Body: exchange.Bytes([]byte(known)), Close: true})
+}
+
 func TestRefusals(t *testing.T) {
 	s := serve(t, answer(exchange.Answer{Status: 204}), func(c *Config) {
-		c.Refused = func(status int, reason string) exchange.Answer {
-			return exchange.Answer{Status: status, Header: fields("X-Cache", "Error"), Body: exchange.Bytes([]byte(reason))}
-		}
-		c.MaxURLBytes = 100
+		c.Refuser, c.MaxURLBytes = refuser{}, 100
 	})
 	long := "/" + strings.Repeat("a", 200)
 	for _, scheme := range []string{"http", "https"} {
@@ -206,7 +211,7 @@ func TestRefusals(t *testing.T) {
 		}
 		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if res.StatusCode != 414 || string(body) != "The URL of this request is too long." || res.Header.Get("X-Cache") != "Error" || err != nil {
+		if want := "url_too_long 127.0.0.1 x.cdn.test " + long; res.StatusCode != 414 || string(body) != want || res.Header.Get("X-Cache") != "Error" || err != nil {
 			t.Errorf("D4.6: %s: %s %q, %v", res.Proto, res.Status, body, err)
 		}
 	}
