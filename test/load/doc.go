@@ -8,5 +8,6 @@
 // for a while cannot hide it; and that every answer is checked for its status and
 // length. It costs a server's peer one write and one or two reads a request.
 //
-// It knows HTTP/1.1 without TLS and answers with Content-Length only.
+// It knows HTTP/1.1 without TLS and answers with Content-Length only. The other end is
+// here as well: Origin, which is fast, and Floor, which only reads and writes.
 package load

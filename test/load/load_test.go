@@ -59,10 +59,16 @@ func startOrigin(t *testing.T) *Origin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serve(t, o.server)
+	return o
+}
+
+// serve runs a server until the test ends.
+func serve(t *testing.T, s *server) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := o.Serve(ctx); err != nil {
+		if err := s.Serve(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -70,7 +76,6 @@ func startOrigin(t *testing.T) *Origin {
 		cancel()
 		all.Wait()
 	})
-	return o
 }
 
 func TestRun(t *testing.T) {
@@ -108,6 +113,18 @@ func TestRun(t *testing.T) {
 				t.Errorf("got %d bytes", got.Bytes)
 			}
 		})
+	}
+}
+
+func TestFloor(t *testing.T) {
+	f, err := ListenFloor("127.0.0.1:0", []byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, f.server)
+	got, err := Run(Plan{Address: f.Address(), Connections: 3, Target: "/whatever", Count: 50, Status: 200, Length: 5})
+	if err != nil || got.Requests != 50 || got.Bytes != 250 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -157,7 +174,7 @@ func TestHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.mu.Lock()
+	o.server.mu.Lock()
 	var from []string
 	for c := range o.conns {
 		host, _, err := net.SplitHostPort(c.RemoteAddr().String())
@@ -166,7 +183,7 @@ func TestHold(t *testing.T) {
 		}
 		from = append(from, host)
 	}
-	o.mu.Unlock()
+	o.server.mu.Unlock()
 	slices.Sort(from)
 	if want := []string{"127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"}; !slices.Equal(from, want) {
 		t.Errorf("connections from %v, want %v", from, want)

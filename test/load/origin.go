@@ -5,8 +5,6 @@ package load
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,11 +20,10 @@ import (
 // It reads requests without a body, trusts whoever asks, and is cheaper than the
 // servers that are measured in front of it.
 type Origin struct {
-	listener net.Listener
-	asked    atomic.Int64
-	mu       sync.Mutex // guards answers and conns
-	answers  map[int][]byte
-	conns    map[net.Conn]bool
+	*server
+	asked   atomic.Int64
+	mu      sync.Mutex // guards answers
+	answers map[int][]byte
 }
 
 const (
@@ -43,50 +40,13 @@ func Tag() string { return bodyTag }
 
 // Listen makes an origin at address. Serve runs it.
 func Listen(address string) (*Origin, error) {
-	l, err := net.Listen("tcp", address)
+	o := &Origin{answers: map[int][]byte{}}
+	s, err := listen(address, o.serve)
 	if err != nil {
 		return nil, err
 	}
-	return &Origin{listener: l, answers: map[int][]byte{}, conns: map[net.Conn]bool{}}, nil
-}
-
-// Address is where the origin listens.
-func (o *Origin) Address() string { return o.listener.Addr().String() }
-
-// Serve answers until ctx ends.
-func (o *Origin) Serve(ctx context.Context) error {
-	var all sync.WaitGroup
-	defer all.Wait()
-	stop := context.AfterFunc(ctx, o.end)
-	defer stop()
-	for {
-		c, err := o.listener.Accept()
-		if errors.Is(err, net.ErrClosed) && ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		o.mu.Lock()
-		o.conns[c] = true
-		o.mu.Unlock()
-		all.Go(func() {
-			_ = o.serve(c) // its peer has left, or was told what is wrong
-			o.mu.Lock()
-			delete(o.conns, c)
-			o.mu.Unlock()
-			_ = c.Close()
-		})
-	}
-}
-
-func (o *Origin) end() {
-	_ = o.listener.Close()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for c := range o.conns {
-		_ = c.Close()
-	}
+	o.server = s
+	return o, nil
 }
 
 func (o *Origin) serve(c net.Conn) error {

@@ -2,7 +2,8 @@
 
 // Command load is package load as a program, so that benchmarks can give it a
 // processor of its own: `load ask` runs a plan and prints the result as JSON, `load
-// hold` keeps idle connections until its input ends, `load origin` is a fast origin.
+// hold` keeps idle connections until its input ends, `load origin` is a fast origin,
+// `load floor` is a server that answers whatever it reads with the bytes of a file.
 package main
 
 import (
@@ -32,7 +33,7 @@ func main() {
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("want ask, hold or origin")
+		return errors.New("want ask, hold, origin or floor")
 	}
 	switch args[0] {
 	case "ask":
@@ -41,8 +42,10 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		return hold(args[1:], in, out)
 	case "origin":
 		return origin(ctx, args[1:], out)
+	case "floor":
+		return floor(ctx, args[1:], out)
 	}
-	return fmt.Errorf("%q is not ask, hold or origin", args[0])
+	return fmt.Errorf("%q is not ask, hold, origin or floor", args[0])
 }
 
 // list is a flag that may be repeated.
@@ -121,8 +124,35 @@ func origin(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(out, o.Address()); err != nil {
+	return serve(ctx, o, out)
+}
+
+func floor(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("floor", flag.ContinueOnError)
+	address := f.String("address", "127.0.0.1:0", "address to listen on")
+	file := f.String("answer", "", "file with the answer, its head and its body")
+	if err := f.Parse(args); err != nil {
 		return err
 	}
-	return o.Serve(ctx)
+	answer, err := os.ReadFile(*file)
+	if err != nil {
+		return err
+	}
+	s, err := load.ListenFloor(*address, answer)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, s, out)
+}
+
+// serve tells where a server listens, and runs it.
+func serve(ctx context.Context, s interface {
+	Address() string
+	Serve(ctx context.Context) error
+}, out io.Writer,
+) error {
+	if _, err := fmt.Fprintln(out, s.Address()); err != nil {
+		return err
+	}
+	return s.Serve(ctx)
 }
