@@ -39,6 +39,7 @@ const (
 	nginxLogged = "nginx"
 	nginxSilent = "nginx without a log"
 	nginxFiles  = "nginx with sendfile"
+	floor       = "a server that only reads and writes"
 	varnish     = "Varnish"
 	haproxy     = "HAProxy"
 )
@@ -56,6 +57,7 @@ type bench struct {
 	origin   string // address
 	host     string // of the distribution
 	subjects map[string]*subject
+	core     int // of the servers; 0 is any
 	rounds   int
 	round    time.Duration
 	scale    int // divides the numbers of objects and connections
@@ -114,20 +116,33 @@ func edgeFlags(more ...string) []string {
 }
 
 func (b *bench) startSeafront(t testing.TB, edgeCore, otherCore int) {
+	b.core = edgeCore
 	origin := program.Start(t, program.Spec{Name: "origin", Path: program.Product(t, "load"), Args: []string{"origin"}, Core: otherCore})
-	program.Await(t, "the origin listens", startTimeout, func(context.Context) error {
-		b.origin = strings.TrimSpace(origin.Log())
-		_, _, err := net.SplitHostPort(b.origin)
-		return err
-	})
+	b.origin = told(t, origin)
 	b.control = fleet.Start(t, otherCore)
 	e := b.startEdge(t, "bench", edgeCore)
 	b.host = b.control.Site(t, "bench", control.Site(fleet.Origin(t, b.origin)))
 	b.subjects[seafront] = e
 }
 
+// told is the address that a server of package load prints.
+func told(t testing.TB, p *program.Process) string {
+	address := ""
+	program.Await(t, "the server listens", startTimeout, func(context.Context) error {
+		address = strings.TrimSpace(p.Log())
+		_, _, err := net.SplitHostPort(address)
+		return err
+	})
+	return address
+}
+
+// edgeSpec is an edge like every one here.
+func edgeSpec(t testing.TB, id string, core int, flags ...string) fleet.Spec {
+	return fleet.Spec{ID: id, Core: core, Output: filepath.Join(memoryDir(t), "log"), Env: edgeFlags(flags...)}
+}
+
 func (b *bench) startEdge(t testing.TB, id string, core int, flags ...string) *subject {
-	e := b.control.Edge(t, fleet.Spec{ID: id, Core: core, Output: filepath.Join(memoryDir(t), "log"), Env: edgeFlags(flags...)})
+	e := b.control.Edge(t, edgeSpec(t, id, core, flags...))
 	return &subject{name: seafront, process: e.Process, http: e.HTTP, https: e.HTTPS}
 }
 
@@ -138,6 +153,10 @@ func (b *bench) rehearse(t *testing.T) {
 		if err := b.check(t, measure{subject: seafront, target: target}); err != nil {
 			t.Error(err)
 		}
+	}
+	b.startFloor(t, tenKB)
+	if err := b.check(t, measure{subject: floor, target: tenKB}); err != nil {
+		t.Error(err)
 	}
 	got, err := load.Run(load.Plan{Address: b.subjects[seafront].http, Host: b.host, Target: "/1024/a", Connections: 2, Count: 100, Status: 200, Length: 1024})
 	if err != nil || got.Requests != 100 {

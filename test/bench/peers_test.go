@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,8 +12,10 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,6 +180,35 @@ func (b *bench) startHAProxy(t testing.TB) {
 	p := program.Start(t, program.Spec{Name: "haproxy", Path: "haproxy", Core: serverCore, BySignal: true, Args: []string{"-db", "-f", config}})
 	listening(t, p, at)
 	b.subjects[haproxy] = &subject{name: haproxy, process: p, http: at}
+}
+
+// startFloor runs a server that has the edge's own answer to a target ready.
+func (b *bench) startFloor(t testing.TB, target string) {
+	file := filepath.Join(memoryDir(t), "answer")
+	write(t, file, b.answer(t, target))
+	p := program.Start(t, program.Spec{Name: floor, Path: program.Product(t, "load"), Core: b.core, Args: []string{"floor", "-answer", file}})
+	b.subjects[floor] = &subject{name: floor, process: p, http: told(t, p)}
+}
+
+// answer is all that the edge sends for a target that it has.
+func (b *bench) answer(t testing.TB, target string) string {
+	c, err := net.Dial("tcp", b.subjects[seafront].http)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, b.host); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	res, err := http.ReadResponse(bufio.NewReader(io.TeeReader(c, &all)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
 }
 
 // makeCertificate writes cert.pem and key.pem of the kind that an edge makes itself.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seafront-cdn/seafront/test/load"
 )
@@ -99,7 +100,7 @@ func workloads() []workload {
 	hits := func(id, what, target string) workload {
 		m := measure{target: target}
 		return workload{id, what, at(seafront, m), []against{
-			{at(nginxLogged, m), 1.5, 2}, {at(nginxSilent, m), 1.1, 1.25}, {at(varnish, m), 2.2, 2.5}, {at(haproxy, m), 0.9, 1},
+			{at(nginxLogged, m), 1.5, 2}, {at(nginxSilent, m), 1.1, 1.25}, {at(varnish, m), 2.2, 2.5}, {at(haproxy, m), 0.9, 1}, {at(floor, m), 0, 0},
 		}}
 	}
 	one := func(id, what string, m measure, peer string, bar, goal float64) workload {
@@ -139,6 +140,9 @@ func (w workload) run(t *testing.T, b *bench) {
 		if w.misses() {
 			m.target = strings.Replace(m.target, "#", "check", 1)
 		}
+		if m.subject == floor { // the edge, which is first, has its answer now
+			b.startFloor(t, m.target)
+		}
 		if err := b.check(t, m); err != nil {
 			t.Error(err)
 			if i == 0 {
@@ -160,7 +164,11 @@ func (w workload) run(t *testing.T, b *bench) {
 		}
 	}
 	for i, p := range w.peers {
-		b.add(t, w.compare(p, samples[0], samples[i+1]))
+		l := w.compare(p, samples[0], samples[i+1])
+		if p.subject == floor {
+			l.note += fmt.Sprintf("; it has %s of the rate of %s", optional(w.compare(w.peers[0], samples[i+1], samples[1]).ratio), w.peers[0].subject)
+		}
+		b.add(t, l)
 	}
 }
 
@@ -214,10 +222,11 @@ func (w workload) compare(p against, edge, peer []sample) line {
 		return out
 	}
 	busy := func(s sample) float64 { return s.busy }
-	rate, note := func(s sample) float64 { return s.perSecond }, ""
+	cost := func(s []sample) string { return micros(1e6 / median(pick(sample.perCore, s))) }
+	rate, note := func(s sample) float64 { return s.perSecond }, fmt.Sprintf("an answer takes %s and %s µs of processor", cost(edge), cost(peer))
 	if min(median(pick(busy, edge)), median(pick(busy, peer))) < saturated {
 		rate = sample.perCore
-		note = fmt.Sprintf("per second of its processor: busy %.0f %% and %.0f %%", 100*median(pick(busy, edge)), 100*median(pick(busy, peer)))
+		note += fmt.Sprintf("; per second of its processor: busy %.0f %% and %.0f %%", 100*median(pick(busy, edge)), 100*median(pick(busy, peer)))
 	}
 	a, b := pick(rate, edge), pick(rate, peer)
 	quotients := make([]float64, len(a))
@@ -240,4 +249,23 @@ func median(v []float64) float64 {
 		return v[len(v)/2]
 	}
 	return (v[len(v)/2-1] + v[len(v)/2]) / 2
+}
+
+func TestCompare(t *testing.T) {
+	at := func(rate, busy float64) []sample { // for a second
+		return []sample{{rate, busy, rate, time.Duration(busy * float64(time.Second))}}
+	}
+	for _, tt := range []struct {
+		name       string
+		edge, peer []sample
+		ratio      float64
+		note       string
+	}{
+		{"both at their limit", at(100_000, 1), at(50_000, 1), 2, "an answer takes 10.0 and 20.0 µs of processor"},
+		{"one waits for its client", at(100_000, 0.5), at(50_000, 1), 4, "an answer takes 5.0 and 20.0 µs of processor; per second of its processor: busy 50 % and 100 %"},
+	} {
+		if got := (workload{}).compare(against{}, tt.edge, tt.peer); got.ratio != tt.ratio || got.note != tt.note {
+			t.Errorf("%s: %v, %q; want %v, %q", tt.name, got.ratio, got.note, tt.ratio, tt.note)
+		}
+	}
 }

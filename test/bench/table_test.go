@@ -64,6 +64,14 @@ func optional(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
+// micros is a number with two or three digits that count.
+func micros(v float64) string {
+	if v < 100 {
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return count(v)
+}
+
 // count is a number with commas.
 func count(v float64) string {
 	s := strconv.FormatFloat(v, 'f', 0, 64)
@@ -190,6 +198,11 @@ func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 1234567.6: "1,234,568"} {
 		if got := count(v); got != want {
 			t.Errorf("count(%v) = %s, want %s", v, got, want)
+		}
+	}
+	for v, want := range map[float64]string{0.04: "0.0", 9.87: "9.9", 99.5: "99.5", 1234.5: "1,234"} {
+		if got := micros(v); got != want {
+			t.Errorf("micros(%v) = %s, want %s", v, got, want)
 		}
 	}
 	if got := median([]float64{3, 1, 2}); got != 2 {
