@@ -75,6 +75,9 @@ func TestEdge(t *testing.T) {
 	if os.Getenv("QUICK") == "1" || !full {
 		b.rounds, b.round, b.scale = 1, time.Second, 50
 	}
+	if !full {
+		b.scale = 250
+	}
 	if n, err := strconv.Atoi(os.Getenv("ROUNDS")); err == nil && n > 0 {
 		b.rounds = n
 	}
@@ -158,6 +161,7 @@ func (b *bench) rehearse(t *testing.T) {
 	if err := b.check(t, measure{subject: floor, target: tenKB}); err != nil {
 		t.Error(err)
 	}
+	restart(t, b)
 	got, err := load.Run(load.Plan{Address: b.subjects[seafront].http, Host: b.host, Target: "/1024/a", Connections: 2, Count: 100, Status: 200, Length: 1024})
 	if err != nil || got.Requests != 100 {
 		t.Errorf("%v, %v", got, err)

@@ -28,7 +28,7 @@ func allRows() []row {
 		out = append(out, row{w.id, w.run})
 	}
 	return append(out,
-		row{"latency", latency}, row{"collapse", collapse}, row{"memory", objectMemory}, row{"idle", idleMemory}, row{"allocations", allocations})
+		row{"latency", latency}, row{"collapse", collapse}, row{"memory", objectMemory}, row{"idle", idleMemory}, row{"restart", restart}, row{"allocations", allocations})
 }
 
 // measure is a request that a subject is asked over and over.

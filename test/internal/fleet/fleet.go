@@ -65,6 +65,8 @@ func Start(t testing.TB, core int) *Control {
 type Spec struct {
 	ID  string
 	Env []string
+	// Data is its data directory. Default: one that ends with the test.
+	Data string
 	// Output and Core are as in program.Spec.
 	Output string
 	Core   int
@@ -76,20 +78,31 @@ type Edge struct {
 	HTTP, HTTPS, Admin string // addresses
 }
 
-// Edge runs an edge of this control plane. It is not safe for concurrent use.
+// Edge runs an edge of this control plane and waits until it is ready. It is not safe
+// for concurrent use.
 func (c *Control) Edge(t testing.TB, s Spec) *Edge {
 	t.Helper()
+	e := c.Launch(t, s)
+	e.Ready(t, "http://"+e.Admin+"/readyz", startTimeout)
+	c.edges++
+	t.Cleanup(func() { c.edges-- })
+	return e
+}
+
+// Launch is Edge for those who watch it start. Site does not wait for this edge.
+func (c *Control) Launch(t testing.TB, s Spec) *Edge {
+	t.Helper()
+	if s.Data == "" {
+		s.Data = t.TempDir()
+	}
 	e := &Edge{HTTP: program.Address(t), HTTPS: program.Address(t), Admin: program.Address(t)}
 	e.Process = program.Start(t, program.Spec{
 		Name: s.ID, Path: program.Product(t, "edge"), Output: s.Output, Core: s.Core,
 		Env: append([]string{
-			"SEAFRONT_ETCD_ENDPOINTS=" + c.etcd, "SEAFRONT_EDGE_ID=" + s.ID, "SEAFRONT_DATA=" + t.TempDir(),
+			"SEAFRONT_ETCD_ENDPOINTS=" + c.etcd, "SEAFRONT_EDGE_ID=" + s.ID, "SEAFRONT_DATA=" + s.Data,
 			"SEAFRONT_HTTP_LISTEN=" + e.HTTP, "SEAFRONT_HTTPS_LISTEN=" + e.HTTPS, "SEAFRONT_ADMIN_LISTEN=" + e.Admin, "SEAFRONT_GRPC_LISTEN=127.0.0.1:0",
 		}, s.Env...),
 	})
-	e.Ready(t, "http://"+e.Admin+"/readyz", startTimeout)
-	c.edges++
-	t.Cleanup(func() { c.edges-- })
 	return e
 }
 
