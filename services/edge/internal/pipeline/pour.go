@@ -40,8 +40,8 @@ func (p *Pipeline) pour(
 	if w == nil {
 		p.forget(q, res.Status, a.Reason, body.Shared)
 	}
-	if body.Spill != nil && body.Size > 0 {
-		defer w.progress.end()
+	if body.Spill != nil && body.Size != 0 {
+		defer w.progress.stop()
 		begun.spilled = &sliced{p: p, id: w.id, size: body.Size, validator: validator, coming: &w.progress}
 		w.partial = validator != "" && body.Size > body.Keep && p.announce(f, q, res, object, w.id, a.Vary)
 	}

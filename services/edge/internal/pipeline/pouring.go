@@ -5,6 +5,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/byterange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
@@ -13,10 +14,11 @@ import (
 
 // pouring is the body of a fill as a viewer gets it. One that falls out of the window of
 // the fill goes on with what the fill stores in slices, which it waits for, and by range
-// requests of its own for what is not stored (design 3.9); where it cannot, it is cut.
+// requests of its own for what is not stored (design 3.9); where it cannot, it is cut. How
+// long a body is that did not announce it is known when the fill has ended.
 type pouring struct {
 	*fill.Reader[*served]
-	size   int64
+	size   int64   // -1 if unknown
 	stored *sliced // nil where the body is not stored in slices
 	at     int64   // bytes returned
 	rest   *sliceStream
@@ -32,6 +34,9 @@ func (p *pouring) Next(ctx context.Context) (exchange.Piece, error) {
 	b, err := p.Reader.Next(ctx)
 	if errors.Is(err, fill.ErrCut) && p.stored != nil {
 		p.rest = &sliceStream{of: p.stored, at: p.at, end: p.size}
+		if p.size < 0 {
+			p.rest.end = math.MaxInt64 // until it is known
+		}
 		return p.rest.Next(ctx)
 	}
 	p.at += int64(len(b))

@@ -13,6 +13,8 @@ type progress struct {
 	mu      sync.Mutex // guards the rest
 	reached int64      // slices that were stored, or given up
 	ended   bool       // there will be no more
+	over    bool       // the fill has ended
+	size    int64      // of the body, once it has come to its end; 0 before
 	changed chan struct{}
 }
 
@@ -21,6 +23,12 @@ func (p *progress) reach(n int64) { p.tell(func() { p.reached = n }) }
 
 // end says that no more slices come. It may be called again.
 func (p *progress) end() { p.tell(func() { p.ended = true }) }
+
+// whole says that all of the body has come, and how long it is.
+func (p *progress) whole(size int64) { p.tell(func() { p.ended, p.over, p.size = true, true, size }) }
+
+// stop says that the fill has ended, in whatever way.
+func (p *progress) stop() { p.tell(func() { p.ended, p.over = true, true }) }
 
 func (p *progress) tell(change func()) {
 	p.mu.Lock()
@@ -34,8 +42,24 @@ func (p *progress) tell(change func()) {
 
 // wait waits until a slice is stored, if it ever will be. It fails as ctx ends.
 func (p *progress) wait(ctx context.Context, number int64) error {
+	return p.until(ctx, func() bool { return number < p.reached || p.ended })
+}
+
+// length waits for the length of the body; 0 if it broke off. Who only has a use for stored
+// slices is not kept waiting when there are no more: 0 as well.
+func (p *progress) length(ctx context.Context, storedOnly bool) (int64, error) {
+	if err := p.until(ctx, func() bool { return p.over || p.ended && storedOnly }); err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size, nil
+}
+
+// until waits for what is the case with the lock held.
+func (p *progress) until(ctx context.Context, so func() bool) error {
 	for {
-		changed := p.next(number)
+		changed := p.next(so)
 		if changed == nil {
 			return nil
 		}
@@ -48,10 +72,10 @@ func (p *progress) wait(ctx context.Context, number int64) error {
 }
 
 // next is what to wait for; nil if there is nothing.
-func (p *progress) next(number int64) <-chan struct{} {
+func (p *progress) next(so func() bool) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if number < p.reached || p.ended {
+	if so() {
 		return nil
 	}
 	if p.changed == nil {

@@ -35,7 +35,7 @@ var (
 type sliced struct {
 	p    *Pipeline
 	id   uint64
-	size int64
+	size int64 // -1 while it is not known: of a body that is coming
 	// validator is for If-Range; empty: slices cannot be fetched.
 	validator string
 	// ask returns the question by which the origin is asked; it is called at the first
@@ -50,6 +50,15 @@ type sliced struct {
 }
 
 var _ byterange.Source = (*sliced)(nil)
+
+// length is that of a slice. Only the last one of a body is not a full one, so of a body
+// whose length is not known no last one has it.
+func (s *sliced) length(number int64) int64 {
+	if s.size < 0 {
+		return byterange.SliceSize
+	}
+	return byterange.Slice(number, s.size).Length
+}
 
 // Section delivers the bytes of r.
 func (s *sliced) Section(r byterange.Range) exchange.Stream {
@@ -94,10 +103,16 @@ func (s *sliceStream) Next(ctx context.Context) (exchange.Piece, error) {
 			return exchange.Piece{}, err
 		}
 	}
-	if s.of.p.Store.Slice(ctx, s.of.id, number, &s.held) && s.held.Size() == byterange.Slice(number, s.of.size).Length {
+	if s.of.p.Store.Slice(ctx, s.of.id, number, &s.held) && s.held.Size() == s.of.length(number) {
 		return s.stored(begin)
 	}
 	s.held.Release()
+	if s.of.size < 0 {
+		if err := s.learn(ctx); err != nil {
+			return exchange.Piece{}, err
+		}
+		return s.Next(ctx)
+	}
 	r, err := s.of.fetch(ctx, number)
 	switch {
 	case errors.Is(err, errStored) && !s.again:
@@ -111,6 +126,20 @@ func (s *sliceStream) Next(ctx context.Context) (exchange.Piece, error) {
 	return s.arriving(ctx)
 }
 
+// learn waits for the length of a body that is coming: a slice of it is not stored, or is
+// its last.
+func (s *sliceStream) learn(ctx context.Context) error {
+	size, err := s.of.coming.length(ctx, s.of.validator == "")
+	if err != nil {
+		return err
+	}
+	if size == 0 {
+		return errMissing
+	}
+	s.of.size, s.end = size, min(s.end, size)
+	return nil
+}
+
 // Ready says whether the next bytes are stored, and takes hold of them.
 func (s *sliceStream) Ready() bool {
 	if s.of == nil || s.reader != nil || s.at >= s.end || s.of.first != nil {
@@ -118,7 +147,7 @@ func (s *sliceStream) Ready() bool {
 	}
 	number := s.at / byterange.SliceSize
 	if !s.ready && s.of.p.Store.Slice(context.Background(), s.of.id, number, &s.held) { // a disk is all that it waits for
-		s.ready = s.held.Size() == byterange.Slice(number, s.of.size).Length
+		s.ready = s.held.Size() == s.of.length(number)
 	}
 	return s.ready
 }
@@ -314,12 +343,13 @@ func (w *sliceWriter) flush(number int64) {
 	w.progress.reach(number + 1)
 }
 
-// end stores the rest and says whether the whole body is stored.
+// end stores the rest of a body that has come to its end, and says whether the whole is
+// stored.
 func (w *sliceWriter) end() bool {
 	if !w.done() && len(w.buf) > 0 {
 		w.flush(w.size / byterange.SliceSize)
 	}
-	w.progress.end()
+	w.progress.whole(w.size)
 	return !w.failed && w.size > 0
 }
 
