@@ -15,8 +15,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
 )
 
-// errUnasked is an answer to a question that was not asked: 304 without a
-// condition, or a part of what was asked for as a whole.
+// errUnasked is an answer to a question that was not asked: 304 without a condition.
 var errUnasked = errors.New("answer to another kind of request")
 
 // ask is the life of a fill: it asks the origin, decides with httpcache what may be
@@ -59,7 +58,7 @@ func (p *Pipeline) ask(ctx context.Context, f *fill.Fill[*served], q question) e
 		}, res.Status)
 		return nil
 	}
-	if res.Status == 206 {
+	if res.Status == 206 && q.slice >= 0 {
 		err = p.pourSlice(ctx, f, &q, res, from)
 	} else {
 		err = p.pour(ctx, f, &q, res, from)
@@ -82,9 +81,11 @@ func (p *Pipeline) meanwhile(ctx context.Context, f *fill.Fill[*served], q *ques
 	return false
 }
 
-// accept refuses answers to what was not asked.
+// accept refuses answers to what was not asked, unless they make sense by themselves: a part
+// where the whole was asked for says that it is one (RFC 9110 §15.3.7), and is passed on to
+// who asked, never kept.
 func (q *question) accept(res *origin.Response, validating bool) error {
-	if res.Status == 206 && q.slice < 0 || res.Status == 304 && !validating {
+	if res.Status == 304 && !validating {
 		return &origin.Error{
 			Kind: origin.Invalid, Origin: q.request.Origin.Name, Attempts: res.Attempts,
 			Reused: res.Reused, RemoteAddr: res.RemoteAddr, Err: errUnasked,
