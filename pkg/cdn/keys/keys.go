@@ -263,7 +263,8 @@ const (
 )
 
 // Parse tells what a key holds and the id of the resource; of an invalidation there
-// are two ids, see ParseInvalidation. A key that is not of this schema is KindOther.
+// are two ids, see ParseInvalidation. A key that is not of this schema is KindOther, so
+// no two keys hold the same resource.
 func Parse(key string) (Kind, string) {
 	switch key {
 	case Epoch:
@@ -271,31 +272,41 @@ func Parse(key string) (Kind, string) {
 	case Beat:
 		return KindBeat, ""
 	}
+	at := strings.LastIndexByte(key, '/') + 1
+	if kind := kindBelow(key[:at]); kind != KindOther {
+		id, err := unescape(key[at:])
+		if err != nil || id == "" || escape(id) != key[at:] {
+			return KindOther, ""
+		}
+		return kind, id
+	}
 	if _, id, ok := ParseInvalidation(key); ok {
 		return KindInvalidation, id
 	}
-	for _, p := range []struct {
-		prefix string
-		kind   Kind
-	}{
-		{resources + string(Distributions) + "/", KindDistribution},
-		{resources + string(CachePolicies) + "/", KindCachePolicy},
-		{resources + string(OriginRequestPolicies) + "/", KindOriginRequestPolicy},
-		{resources + string(Certificates) + "/", KindCertificate},
-		{resources + string(Origins) + "/", KindOrigin},
-		{EdgePrefix, KindEdge},
-		{edgeIntents, KindEdgeIntent},
-		{EdgeStatusPrefix, KindEdgeStatus},
-	} {
-		if rest, ok := strings.CutPrefix(key, p.prefix); ok {
-			id, err := unescape(rest)
-			if err != nil || id == "" || strings.Contains(rest, "/") {
-				return KindOther, ""
-			}
-			return p.kind, id
-		}
-	}
 	return KindOther, ""
+}
+
+// kindBelow is what the keys with a prefix and one more segment hold.
+func kindBelow(prefix string) Kind {
+	switch prefix {
+	case resources + string(Distributions) + "/":
+		return KindDistribution
+	case resources + string(CachePolicies) + "/":
+		return KindCachePolicy
+	case resources + string(OriginRequestPolicies) + "/":
+		return KindOriginRequestPolicy
+	case resources + string(Certificates) + "/":
+		return KindCertificate
+	case resources + string(Origins) + "/":
+		return KindOrigin
+	case EdgePrefix:
+		return KindEdge
+	case edgeIntents:
+		return KindEdgeIntent
+	case EdgeStatusPrefix:
+		return KindEdgeStatus
+	}
+	return KindOther
 }
 
 // ParseInvalidation returns the ids in a key made by Invalidation.

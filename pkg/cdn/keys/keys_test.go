@@ -84,6 +84,10 @@ func TestParse(t *testing.T) {
 		{Root + "r/distributions/", KindOther, ""},
 		{Root + "r/distributions/a/b", KindOther, ""},
 		{Root + "r/distributions/a%2", KindOther, ""},
+		{Resource(Distributions, "a b"), KindDistribution, "a b"},
+		{Root + "r/distributions/a b", KindOther, ""},  // not escaped
+		{Root + "r/distributions/%41", KindOther, ""},  // escaped without need
+		{Root + "r/distributions/a%2f", KindOther, ""}, // escaped in another case
 		{"", KindOther, ""},
 	} {
 		if k, id := Parse(tt.key); k != tt.kind || id != tt.id {

@@ -50,11 +50,12 @@ func (s *Snapshot) Apply(revision int64, changes []Change) (*Snapshot, Report) {
 	work := s.pending(changes)
 	compileAll(work, s.open)
 	b := s.begin(revision)
-	for _, w := range work { // free names first, so that they can move in one step
-		b.release(w)
+	for i := range work { // free names first, so that they can move in one step
+		b.release(&work[i])
 	}
-	var report Report
-	for _, w := range work {
+	report := Report{Applied: make([]Applied, 0, len(work))}
+	for i := range work {
+		w := &work[i]
 		if w.compiled != nil && w.kind == keys.KindDistribution {
 			report.Compiled++
 		}
@@ -94,7 +95,7 @@ type item struct {
 }
 
 // pending keeps the last change of each key that is news to s.
-func (s *Snapshot) pending(changes []Change) []*item {
+func (s *Snapshot) pending(changes []Change) []item {
 	// Which change of each key is the last. The usual change is one, and a map that is
 	// nil reads as its place, 0.
 	var last map[string]int
@@ -104,29 +105,39 @@ func (s *Snapshot) pending(changes []Change) []*item {
 			last[c.Key] = i
 		}
 	}
-	var work []*item
+	work := make([]item, 0, len(changes))
 	for i, c := range changes {
 		if last[c.Key] != i {
 			continue
 		}
 		kind, id := keys.Parse(c.Key)
-		seen, held := s.seen.get(c.Key)
-		if kind == keys.KindOther || kind == keys.KindEdge || kind == keys.KindEdgeIntent || kind == keys.KindBeat || kind == keys.KindInvalidation ||
-			c.Deleted && !held || !c.Deleted && held && seen == c.ModRevision {
+		if !compiles(kind) {
 			continue
 		}
-		work = append(work, &item{Change: c, kind: kind, id: id})
+		if seen, held := s.lastSeen(kind, c.Key, id); c.Deleted && !held || !c.Deleted && held && seen == c.ModRevision {
+			continue
+		}
+		work = append(work, item{Change: c, kind: kind, id: id})
 	}
 	return work
 }
 
+// compiles says whether records of a kind are in a snapshot.
+func compiles(kind keys.Kind) bool {
+	switch kind {
+	case keys.KindDistribution, keys.KindCachePolicy, keys.KindOriginRequestPolicy, keys.KindCertificate, keys.KindOrigin, keys.KindEpoch:
+		return true
+	}
+	return false
+}
+
 // compileAll compiles every item, on all processors when there are many.
-func compileAll(work []*item, open Opener) {
+func compileAll(work []item, open Opener) {
 	const few = 16
 	workers := runtime.GOMAXPROCS(0)
 	if len(work) <= few || workers == 1 {
-		for _, w := range work {
-			w.compile(open)
+		for i := range work {
+			work[i].compile(open)
 		}
 		return
 	}

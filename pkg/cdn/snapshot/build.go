@@ -22,8 +22,8 @@ type builder struct {
 	rejected      editor[Rejection]
 }
 
-func (s *Snapshot) begin(revision int64) *builder {
-	return &builder{
+func (s *Snapshot) begin(revision int64) builder {
+	return builder{
 		next:          Snapshot{Revision: revision, Epoch: s.Epoch, open: s.open},
 		hosts:         s.hosts.change(),
 		distributions: s.distributions.change(),
@@ -52,7 +52,10 @@ func (b *builder) release(w *item) {
 		kept = next.hosts
 	}
 	for _, h := range old.hosts {
-		if owner, _ := b.hosts.get(h); owner == w.id && !slices.Contains(kept, h) {
+		if slices.Contains(kept, h) {
+			continue
+		}
+		if owner, _ := b.hosts.get(h); owner == w.id {
 			b.hosts.del(h)
 		}
 	}
@@ -67,17 +70,21 @@ func (b *builder) put(w *item) (Applied, bool) {
 	}
 	b.rejected.del(w.Key)
 	switch {
-	case w.Deleted:
-		b.seen.del(w.Key)
-		b.remove(w)
 	case w.err != nil:
 		r := Rejection{Resource: applied.Resource, Revision: w.ModRevision, Reason: w.err.Reason, Message: w.err.Message}
-		b.seen.set(w.Key, w.ModRevision)
 		b.rejected.set(w.Key, r)
 		applied.Rejected = &r
+	case w.Deleted:
+		b.remove(w)
+	default:
+		b.add(w)
+	}
+	switch {
+	case w.kind == keys.KindDistribution: // knows its revision itself
+	case w.Deleted:
+		b.seen.del(w.Key)
 	default:
 		b.seen.set(w.Key, w.ModRevision)
-		b.add(w)
 	}
 	return applied, w.kind != keys.KindEpoch
 }

@@ -35,8 +35,8 @@ type Snapshot struct {
 	origins       table[*Origin]
 	certificates  table[*Certificate]
 
-	// By key: the revision that each record was last seen at, for resources whose
-	// compiled form does not carry it, and what was rejected.
+	// By key: the revision that each record was last seen at, but for distributions, whose
+	// compiled form carries it, and what was rejected.
 	seen     table[int64]
 	rejected table[Rejection]
 
@@ -203,5 +203,34 @@ func (s *Snapshot) Keys() iter.Seq[string] {
 				return
 			}
 		}
+		for id := range s.distributions.all() {
+			if !yield(keys.Resource(keys.Distributions, id)) {
+				return
+			}
+		}
+		for k := range s.rejected.all() {
+			kind, id := keys.Parse(k)
+			if _, served := s.distributions.get(id); kind != keys.KindDistribution || served {
+				continue // is among the others
+			}
+			if !yield(k) {
+				return
+			}
+		}
 	}
+}
+
+// lastSeen is the revision of the newest version of a record that s knows, be it in
+// service or rejected.
+func (s *Snapshot) lastSeen(kind keys.Kind, key, id string) (int64, bool) {
+	if kind != keys.KindDistribution {
+		return s.seen.get(key)
+	}
+	if r, ok := s.rejected.get(key); ok {
+		return r.Revision, true
+	}
+	if d, ok := s.distributions.get(id); ok {
+		return d.Revision, true
+	}
+	return 0, false
 }
