@@ -13,7 +13,6 @@ import (
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
 	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
-	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 )
 
 // Change is one key of etcd at its newest version.
@@ -87,7 +86,7 @@ type item struct {
 	Change
 	kind   keys.Kind
 	id     string
-	record storev1.Record
+	record keys.Envelope
 	// compiled is *Distribution, *CachePolicy, *forward.Policy, *Origin, *Certificate
 	// or, for the epoch, string.
 	compiled any
@@ -171,21 +170,22 @@ func (w *item) build(open Opener) (any, error) {
 	if w.kind == keys.KindEpoch {
 		return string(w.Value), nil
 	}
-	if err := keys.Decode(w.Value, &w.record); err != nil {
+	var err error
+	if w.record, err = keys.Unwrap(w.Value); err != nil {
 		return nil, err
 	}
-	resource := w.record.GetResource()
+	resource := w.record.Resource
 	w.record.Resource = nil // not kept beside the compiled form (design 3.3)
 	switch w.kind {
 	case keys.KindDistribution:
-		var d configv1.Distribution
-		if err := decode(resource, &d); err != nil {
+		d, err := readDistribution(resource)
+		if err != nil {
 			return nil, err
 		}
-		if err := w.fill(&d, open); err != nil {
+		if err := w.fill(d, open); err != nil {
 			return nil, err
 		}
-		return compileDistribution(w.id, w.ModRevision, &d)
+		return compileDistribution(w.id, w.ModRevision, d)
 	case keys.KindCachePolicy:
 		var p configv1.CachePolicy
 		if err := decode(resource, &p); err != nil {

@@ -66,7 +66,7 @@ func (b *builder) release(w *item) {
 func (b *builder) put(w *item) (Applied, bool) {
 	applied := Applied{
 		Resource: w.resource(), ModRevision: w.ModRevision, Deleted: w.Deleted,
-		Traceparent: w.record.GetTraceparent(), Tracestate: w.record.GetTracestate(),
+		Traceparent: w.record.Traceparent, Tracestate: w.record.Tracestate,
 	}
 	b.rejected.del(w.Key)
 	switch {

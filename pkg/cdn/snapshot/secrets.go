@@ -27,7 +27,7 @@ func (s *Snapshot) WithSecrets(open Opener) *Snapshot {
 // fill puts the secrets of the record into its resource. One without secrets costs
 // nothing.
 func (w *item) fill(m proto.Message, open Opener) error {
-	sealed := w.record.GetSecrets()
+	sealed := w.record.Secrets
 	w.record.Secrets = nil // not kept beside the compiled form
 	if len(sealed.GetValues()) == 0 {
 		return nil

@@ -4,6 +4,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -185,5 +186,33 @@ func TestOrigins(t *testing.T) {
 	}
 	if s.Replace(3, nil); s.Counts()[keys.Origins] != 1 {
 		t.Error("an old snapshot changed")
+	}
+}
+
+// TestKeys: a list deletes what is gone (C8.82), and that can only be found among Keys.
+func TestKeys(t *testing.T) {
+	at := func(id string) string { return keys.Resource(keys.Distributions, id) }
+	all := []Change{
+		record(t, keys.Distributions, "1", 1, distribution("1", "o", optimized)),
+		{Key: at("torn"), Value: []byte{9}, ModRevision: 2},
+		{Key: keys.Epoch, Value: []byte("one"), ModRevision: 3},
+		record(t, keys.Origins, "o", 4, &originv1.Origin{Endpoint: endpoint("o.test")}),
+		{Key: keys.Resource(keys.Origins, "torn"), Value: []byte{9}, ModRevision: 5},
+	}
+	s, _ := Empty().Apply(5, all)
+	s, _ = s.Apply(6, []Change{{Key: at("1"), Value: []byte{9}, ModRevision: 6}})
+	var want []string
+	for _, c := range all {
+		want = append(want, c.Key)
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(s.Keys()); !slices.Equal(got, want) {
+		t.Errorf("C8.82: keys %q, want %q", got, want)
+	}
+	if _, report := s.Apply(7, []Change{all[1], {Key: at("1"), Value: []byte{9}, ModRevision: 6}}); len(report.Applied) != 0 {
+		t.Errorf("a rejected version that was seen is compiled again: %+v", report.Applied)
+	}
+	if s, _ = s.Replace(8, nil); len(slices.Collect(s.Keys())) != 0 || len(s.Rejections()) != 0 || s.Counts()[keys.Distributions] != 0 {
+		t.Errorf("left after everything is gone: %q, %v", slices.Collect(s.Keys()), s.Rejections())
 	}
 }
