@@ -181,7 +181,7 @@ func TestHalfCloseHasAGrace(t *testing.T) {
 			defer close(over)
 			s.ServeConn(t.Context(), &script{in: [][]byte{[]byte(get)}}, exchange.Peer{})
 		}()
-		if err := <-w.ended; !errors.Is(err, errLeft) || time.Since(begun) != DefaultLeaveGrace {
+		if err := <-w.ended; !errors.Is(err, errLeft) || time.Since(begun) != lookOutAfter+DefaultLeaveGrace {
 			t.Errorf("the wait ends with %v after %v", err, time.Since(begun))
 		}
 		<-over

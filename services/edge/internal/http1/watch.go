@@ -12,16 +12,21 @@ import (
 
 var errLeft = errors.New("viewer left")
 
+// lookOutAfter is how long a request waits before its viewer is watched: most are answered
+// sooner, and need not pay for it.
+const lookOutAfter = 10 * time.Millisecond
+
 // watch notices that a viewer leaves while its request waits. A goroutine of its own
 // reads ahead, into the buffer behind the request, once the body has been read; before
-// that, whoever reads the body notices.
+// that, whoever reads the body notices. It begins with a timer.
 type watch struct {
 	mu      sync.Mutex // guards the rest
 	wanted  bool
-	running bool
-	stop    chan struct{}
+	armed   bool          // the timer runs, or has struck
+	stop    chan struct{} // of the goroutine; nil before it looks
+	timer   *time.Timer
 	cancels []context.CancelCauseFunc
-	wg      sync.WaitGroup
+	wg      sync.WaitGroup // has the timer and the goroutine
 }
 
 // Watch returns a context that ends when the viewer leaves. It stays alive when the
@@ -39,19 +44,38 @@ func (c *conn) Watch(ctx context.Context) (watched context.Context, stop func())
 	return ctx, func() { w.halt(c) }
 }
 
-// begin starts the goroutine if somebody wants it.
+// begin starts the timer if somebody wants to watch.
 func (w *watch) begin(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.wanted || w.running {
+	if !w.wanted || w.armed {
 		return
 	}
-	w.running, w.stop = true, make(chan struct{})
+	w.armed = true
 	c.makeRoom(len(c.work.buf) + leastRoom)
-	c.alarm = 0
+	w.wg.Add(1)
+	if w.timer != nil {
+		w.timer.Reset(lookOutAfter)
+		return
+	}
+	w.timer = time.AfterFunc(lookOutAfter, func() {
+		defer w.wg.Done()
+		if stop := w.start(c); stop != nil {
+			w.lookOut(c, stop)
+		}
+	})
+}
+
+// start begins the reading; it returns nil if that is not wanted any more.
+func (w *watch) start(c *conn) (stop <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.armed {
+		return nil
+	}
+	w.stop = make(chan struct{})
 	_ = c.nc.SetReadDeadline(time.Time{}) // it fails on what is closed; then reads fail too
-	stop := w.stop
-	w.wg.Go(func() { w.lookOut(c, stop) })
+	return w.stop
 }
 
 // lookOut reads until the viewer leaves, stop is closed, or there is no more room for
@@ -94,26 +118,30 @@ func (w *watch) left(why error) {
 // halt ends the watching, and waits for its goroutine.
 func (w *watch) halt(c *conn) {
 	w.mu.Lock()
-	w.wanted = false
-	running := w.running
-	if running {
-		w.running = false
+	looks := w.stop != nil
+	if w.wanted = false; w.armed && w.timer.Stop() {
+		w.wg.Done()
+	}
+	w.armed = false
+	if looks {
 		close(w.stop)
+		w.stop = nil
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // a closed connection ends the read, too
 	}
 	w.mu.Unlock()
-	if running {
-		w.wg.Wait()
+	w.wg.Wait()
+	if looks {
 		c.alarm = 0
 	}
 }
 
 // end ends the watching and the contexts with the exchange.
 func (w *watch) end(c *conn) {
-	if w.cancels == nil {
+	if len(w.cancels) == 0 {
 		return
 	}
 	w.halt(c)
 	w.left(context.Canceled)
-	w.cancels = nil
+	clear(w.cancels)
+	w.cancels = w.cancels[:0]
 }
