@@ -57,6 +57,7 @@ type Log struct {
 	scratch            sync.Pool     // of *[]byte
 
 	wake    chan struct{} // something is to be written
+	much    chan struct{} // so much that nothing more is waited for
 	settle  chan struct{} // something is to be synced
 	tight   chan struct{} // room is short
 	loading atomic.Bool   // an older log is not read in full
@@ -117,7 +118,7 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{
 		cfg: cfg, lock: held,
 		readers: make(chan struct{}, cfg.Readers), verifiers: make(chan struct{}, cfg.Verifiers),
-		wake: make(chan struct{}, 1), settle: make(chan struct{}, 1), tight: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), much: make(chan struct{}, 1), settle: make(chan struct{}, 1), tight: make(chan struct{}, 1),
 		loaded: make(chan struct{}), owed: map[hash]struct{}{},
 	}
 	l.written.L = &l.mu

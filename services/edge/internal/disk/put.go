@@ -160,7 +160,9 @@ func (l *Log) append(r *record) (p place, ok bool) {
 	}
 	seg.end += int64(size)
 	l.queued += size
-	signal(l.wake)
+	if signal(l.wake); l.queued >= chunkBytes {
+		signal(l.much)
+	}
 	return p, true
 }
 

@@ -19,18 +19,30 @@ const (
 	// mostUnsynced is how many sealed segments may wait to be synced before no more is
 	// written.
 	mostUnsynced = 4
+	// gatherTime is how long records wait for others to be written with them: of small
+	// ones a write costs more than what it writes.
+	gatherTime = 5 * time.Millisecond
 )
 
 // errAbandoned is for chunks of a segment in which an earlier write has failed.
 var errAbandoned = errors.New("an earlier write to the segment has failed")
 
-// write writes what is put, until ctx ends.
+// write writes what is put, a little later, until ctx ends.
 func (l *Log) write(ctx context.Context) {
+	gathered := time.NewTimer(gatherTime)
+	defer gathered.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.wake:
+		}
+		gathered.Reset(gatherTime)
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.much:
+		case <-gathered.C:
 		}
 		l.writing.Lock()
 		l.drain(ctx)
