@@ -53,14 +53,20 @@ type Fill[H any] struct {
 	held    int64 // sum of the chunks
 	charged int64 // to the Group
 
-	ended bool
-	err   error
+	// whole: all of the body has come. ended: the Run has, too.
+	whole, ended bool
+	err          error
 }
 
 // Body says what becomes of the body behind a head.
 type Body struct {
 	// Size is the announced length, or -1.
 	Size int64
+	// Arrived is the beginning of the body, if that has come with the head: readers get
+	// both together. It is the Fill's from then on.
+	Arrived []byte
+	// Whole says that Arrived is the whole body.
+	Whole bool
 	// Shared: readers who joined may have the answer too. Otherwise they get
 	// ErrNotShared, and nobody joins any more.
 	Shared bool
@@ -88,6 +94,7 @@ func (f *Fill[H]) Begin(h H, b Body) {
 	defer f.mu.Unlock()
 	f.head, f.begun, f.size, f.keep, f.passed, f.spill = h, true, b.Size, b.Keep, b.Passed, b.Spill
 	f.passing = b.Keep <= 0
+	f.arrive(b)
 	if !b.Shared {
 		for r := range f.readers {
 			if !r.leader {
@@ -104,10 +111,23 @@ func (f *Fill[H]) Begin(h H, b Body) {
 	f.abandon()
 }
 
+// arrive makes what has come with the head the first chunk. With the lock held.
+func (f *Fill[H]) arrive(b Body) {
+	n := len(b.Arrived)
+	if f.whole = b.Whole; n == 0 {
+		return
+	}
+	f.chunks, f.tail = append(f.chunks, b.Arrived), n
+	f.length, f.held = int64(n), int64(n)
+}
+
 // Copy reads body to its end and gives its bytes to the readers as they come. It
 // returns the whole body in pieces if that was kept. It fails as body does, and when
 // nobody wants the fill any more.
 func (f *Fill[H]) Copy(ctx context.Context, body io.Reader) (pieces [][]byte, whole bool, err error) {
+	if f.whole { // with the head
+		return f.pieces()
+	}
 	for {
 		buf, err := f.room(ctx)
 		if err != nil {
@@ -117,7 +137,7 @@ func (f *Fill[H]) Copy(ctx context.Context, body io.Reader) (pieces [][]byte, wh
 		if err := f.spillAt(buf[:n]); err != nil {
 			return nil, false, err
 		}
-		if err := f.advance(n); err != nil {
+		if err := f.advance(n, err == io.EOF); err != nil { //nolint:errorlint // a wrapped EOF is not a clean end
 			return nil, false, err
 		}
 		if err == nil {
@@ -239,8 +259,8 @@ func (f *Fill[H]) inWindow(n int64) bool {
 	return true
 }
 
-// advance counts n bytes that were put into the room.
-func (f *Fill[H]) advance(n int) error {
+// advance counts n bytes that were put into the room, and notes if they are the last.
+func (f *Fill[H]) advance(n int, last bool) error {
 	if n == 0 {
 		return nil
 	}
@@ -251,6 +271,7 @@ func (f *Fill[H]) advance(n int) error {
 	}
 	f.tail += n
 	f.length += int64(n)
+	f.whole = last && (f.size < 0 || f.length == f.size)
 	f.wake()
 	return nil
 }

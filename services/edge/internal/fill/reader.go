@@ -84,6 +84,17 @@ func (r *Reader[H]) Next(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// Ready says whether Next has something to return and need not wait.
+func (r *Reader[H]) Ready() bool {
+	f := r.fill
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.err != nil || f.ended || f.whole {
+		return true
+	}
+	return r.pos+int64(r.out) < f.length
+}
+
 // take returns bytes, or what to wait for.
 func (r *Reader[H]) take() ([]byte, <-chan struct{}, error) {
 	f := r.fill
@@ -106,7 +117,7 @@ func (r *Reader[H]) take() ([]byte, <-chan struct{}, error) {
 	switch {
 	case f.ended && f.err != nil:
 		return nil, nil, f.err
-	case f.ended:
+	case f.ended, f.whole: // who has all need not wait for the store
 		return nil, nil, io.EOF
 	}
 	if f.changed == nil {

@@ -7,8 +7,8 @@ import "time"
 // abandon ends a fill without readers that is not worth finishing, or any when the
 // Group is closed. With both locks held.
 func (f *Fill[H]) abandon() {
-	if len(f.readers)+f.behind > 0 || f.ended {
-		return
+	if len(f.readers)+f.behind > 0 || f.whole || f.ended {
+		return // somebody reads, or there is nothing to save
 	}
 	if f.worth() && !f.group.closed {
 		f.left = time.Now()

@@ -24,9 +24,9 @@ type lengthReader struct {
 	begun bool
 }
 
-// Read returns bytes up to the announced length. Bytes beyond it are an error
-// (D17.12) if they came together with the last ones; any that come later only
-// keep the connection from being used again.
+// Read returns bytes up to the announced length, the last ones with io.EOF. Bytes
+// beyond it are an error of the next Read (D17.12) if they came together with the last
+// ones; any that come later only keep the connection from being used again.
 func (r *lengthReader) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		if r.in.Buffered() > 0 {
@@ -38,6 +38,8 @@ func (r *lengthReader) Read(p []byte) (int, error) {
 	r.left -= int64(n)
 	r.begun = r.begun || n > 0
 	switch {
+	case err == nil && r.whole():
+		return n, io.EOF
 	case err == nil:
 		return n, nil
 	case !r.begun && errors.Is(err, io.EOF):
@@ -133,6 +135,17 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.err = err
 	return n, err
+}
+
+// arrived is Response.Arrived.
+func (b *body) arrived() (first []byte, whole bool) {
+	n := int64(b.conn.in.Buffered())
+	if b.src != source(&b.length) || n == 0 || n > b.length.left {
+		return nil, false // what is too long fails in Read
+	}
+	first = make([]byte, n)
+	got, err := b.Read(first)
+	return first[:got], err == io.EOF //nolint:errorlint // Read returns io.EOF itself
 }
 
 // begin says why there is nothing to read, or begins a Read.

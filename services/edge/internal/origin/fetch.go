@@ -44,6 +44,17 @@ type Response struct {
 	RequestTime, ResponseTime time.Time
 }
 
+// Arrived reads the beginning of the body that has come with the head, and waits for
+// nothing. Whole says that there is no more. It may return nothing of a body that has
+// come; then Read does.
+func (r *Response) Arrived() (first []byte, whole bool) {
+	b, ok := r.Body.(*body)
+	if !ok {
+		return nil, false
+	}
+	return b.arrived()
+}
+
 // fetch is one call of Fetch, and the body of its answer until that is closed. All of
 // it is one piece of memory.
 type fetch struct {

@@ -45,8 +45,10 @@ func (p *Pipeline) pour(
 		begun.spilled = &sliced{p: p, id: w.id, size: body.Size, validator: validator, coming: &w.progress}
 		w.partial = validator != "" && body.Size > body.Keep && p.announce(f, q, res, object, w.id, a.Vary)
 	}
+	body.Arrived, body.Whole = res.Arrived()
 	f.Begin(begun, body)
 	pieces, whole, err := f.Copy(ctx, res.Body)
+	_ = res.Body.Close() // the connection is free for others while this is stored
 	if err == nil && !whole && w != nil {
 		_ = w.end() // who reads behind the fill waits for the last slice
 	}

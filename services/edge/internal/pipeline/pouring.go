@@ -43,6 +43,9 @@ func (p *pouring) Next(ctx context.Context) (exchange.Piece, error) {
 	return exchange.Piece{Bytes: b}, err
 }
 
+// Ready says whether bytes have come already, so that the head need not go alone.
+func (p *pouring) Ready() bool { return p.rest == nil && p.Reader.Ready() }
+
 // Close ends the interest in further bytes.
 func (p *pouring) Close() {
 	p.Reader.Close()
