@@ -83,7 +83,7 @@ type Run[H any] func(ctx context.Context, f *Fill[H]) error
 type Group[H any] struct {
 	max, window int64
 	bytes       atomic.Int64 // charged by all fills
-	running     sync.WaitGroup
+	workers     workers
 
 	mu     sync.Mutex // guards the rest; taken before the lock of a Fill
 	open   map[cachekey.Key]*Fill[H]
@@ -98,6 +98,8 @@ func NewGroup[H any](cfg Config) *Group[H] {
 		window: max(cmp.Or(cfg.Window, DefaultWindow), maxChunk), // who waits must never be cut
 		open:   make(map[cachekey.Key]*Fill[H]),
 		all:    make(map[*Fill[H]]struct{}),
+
+		workers: workers{tasks: make(chan func())},
 	}
 }
 
@@ -202,7 +204,7 @@ func (g *Group[H]) start(ctx context.Context, run Run[H]) (*Fill[H], error) {
 		readers: make(map[*Reader[H]]struct{}),
 	}
 	g.all[f] = struct{}{}
-	g.running.Go(func() {
+	g.workers.do(func() {
 		f.end(run(ctx, f))
 		cancel(nil)
 	})
@@ -229,6 +231,7 @@ func (g *Group[H]) unlist(f *Fill[H]) {
 // left: the others end with their readers.
 func (g *Group[H]) Close() {
 	g.mu.Lock()
+	first := !g.closed
 	g.closed = true
 	for f := range g.all {
 		if f.unread() {
@@ -236,7 +239,10 @@ func (g *Group[H]) Close() {
 		}
 	}
 	g.mu.Unlock()
-	g.running.Wait()
+	if first {
+		g.workers.stop()
+	}
+	g.workers.wait()
 }
 
 // Stats is what a Group does at one moment.
