@@ -5,6 +5,8 @@ package httpcache
 import (
 	"strings"
 	"time"
+
+	"github.com/seafront-cdn/seafront/pkg/cdn/header"
 )
 
 // The three forms of HTTP-date (RFC 9110 §5.6.7).
@@ -21,7 +23,7 @@ const halfCentury = 50
 
 // ParseDate reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) and
 // says whether it is one: to the letter, since a date that is nearly one may mean
-// anything. A two-digit year means the one within 50 years of near;
+// anything, but for the case of its names (RFC 9111 §4.2). A two-digit year means the one within 50 years of near;
 // with a zero near it means 1969 to 2068. That the name of the weekday fits the
 // date is not checked. It allocates nothing.
 func ParseDate(s string, near time.Time) (time.Time, bool) {
@@ -48,7 +50,7 @@ func FormatDate(t time.Time) string {
 }
 
 func parseFixdate(s string) (time.Time, bool) {
-	if !isDay(s[:3]) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' || s[25:] != " GMT" {
+	if !isDay(s[:3]) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' || !isGMT(s[25:]) {
 		return time.Time{}, false
 	}
 	year, ok := digits(s[12:16])
@@ -56,7 +58,7 @@ func parseFixdate(s string) (time.Time, bool) {
 }
 
 func parseRFC850(day, s string) (time.Time, bool) {
-	if !isLongDay(day) || s[:2] != ", " || s[4] != '-' || s[8] != '-' || s[11] != ' ' || s[20:] != " GMT" {
+	if !isLongDay(day) || s[:2] != ", " || s[4] != '-' || s[8] != '-' || s[11] != ' ' || !isGMT(s[20:]) {
 		return time.Time{}, false
 	}
 	year, ok := digits(s[9:11])
@@ -80,8 +82,8 @@ func parseAsctime(s string) (time.Time, bool) {
 
 // assemble makes a time of its parts; clock is hh:mm:ss.
 func assemble(year int, month, day, clock string, ok bool) (time.Time, bool) {
-	m := strings.Index("JanFebMarAprMayJunJulAugSepOctNovDec", month)
-	if !ok || m%3 != 0 {
+	m := place(month, "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+	if !ok || m < 0 {
 		return time.Time{}, false
 	}
 	d, ok1 := digits(day)
@@ -95,7 +97,7 @@ func assemble(year int, month, day, clock string, ok bool) (time.Time, bool) {
 	if hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(m/3+1), d, hour, minute, 0, 0, time.UTC)
+	t := time.Date(year, time.Month(m+1), d, hour, minute, 0, 0, time.UTC)
 	if d == 0 || t.Day() != d {
 		return time.Time{}, false // no such day in that month
 	}
@@ -114,21 +116,23 @@ func digits(s string) (n int, ok bool) {
 }
 
 func isDay(s string) bool {
-	switch s {
-	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
-		return true
-	default:
-		return false
-	}
+	return place(s, "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun") >= 0
 }
 
 func isLongDay(s string) bool {
-	switch s {
-	case "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday":
-		return true
-	default:
-		return false
+	return place(s, "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday") >= 0
+}
+
+func isGMT(s string) bool { return place(s, " GMT") == 0 }
+
+// place is where s stands among names, in any case; -1 if it does not.
+func place(s string, names ...string) int {
+	for i, name := range names {
+		if header.Equal(s, name) {
+			return i
+		}
 	}
+	return -1
 }
 
 // moveCentury gives t the century that brings it within 50 years of near.

@@ -3,6 +3,7 @@
 package httpcache
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -27,6 +28,12 @@ func TestParseDate(t *testing.T) {
 		{"RFC 9110 5.6.7: two digits in an early century", "Monday, 02-Jan-05 03:04:05 GMT", year(1890), year(1905)},
 		{"two digits without a present", "Monday, 02-Jan-69 03:04:05 GMT", time.Time{}, year(1969)},
 		{"two digits without a present", "Monday, 02-Jan-68 03:04:05 GMT", time.Time{}, year(2068)},
+		{"RFC 9111 4.2: weekday in another case", "SUN, 06 Nov 1994 08:49:37 GMT", near, day},
+		{"RFC 9111 4.2: month in another case", "Sun, 06 nOV 1994 08:49:37 GMT", near, day},
+		{"RFC 9111 4.2: zone in another case", "Sun, 06 Nov 1994 08:49:37 gMT", near, day},
+		{"RFC 9111 4.2: rfc850-date in another case", "SUNDAY, 06-NOV-94 08:49:37 Gmt", near, day},
+		{"RFC 9111 4.2: asctime-date in another case", "sun nov  6 08:49:37 1994", near, day},
+		{"a month of other letters", "Sun, 06 anF 1994 08:49:37 GMT", near, time.Time{}},
 		{"D13.7: 0 is no date", "0", near, time.Time{}},
 		{"D13.7: -1 is no date", "-1", near, time.Time{}},
 		{"empty", "", near, time.Time{}},
@@ -66,6 +73,7 @@ func FuzzParseDate(f *testing.F) {
 		"", "0", "Thu, 29 Feb 2024 00:00:00 GMT", "Thursday, 29-Feb-00 00:00:00 GMT", ",", "Sun Nov 06 08:49:37 0000",
 	} {
 		f.Add(seed)
+		f.Add(strings.ToUpper(seed))
 	}
 	near := time.Date(2026, 5, 17, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, s string) {
