@@ -22,6 +22,8 @@ type lengthReader struct {
 	in    *bufio.Reader
 	left  int64
 	begun bool
+	// cuts: bytes beyond the length are no fault of the body.
+	cuts bool
 }
 
 // Read returns bytes up to the announced length, the last ones with io.EOF. Bytes
@@ -29,7 +31,7 @@ type lengthReader struct {
 // ones; any that come later only keep the connection from being used again.
 func (r *lengthReader) Read(p []byte) (int, error) {
 	if r.left == 0 {
-		if r.in.Buffered() > 0 {
+		if r.in.Buffered() > 0 && !r.cuts {
 			return 0, fault(Invalid, "body is longer than its Content-Length")
 		}
 		return 0, io.EOF

@@ -65,6 +65,30 @@ func TestIncompleteBody(t *testing.T) {
 	}
 }
 
+// TestCutSurplus: what follows a body is dropped with its connection, for those who do not
+// take it for a fault of the body.
+func TestCutSurplus(t *testing.T) {
+	o := serve(t, func(p *peer) {
+		p.answer("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	})
+	c := newTestClient(t, Config{})
+	for range 2 {
+		req := get(o)
+		req.CutSurplus = true
+		res, err := c.Fetch(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); string(b) != "hell" || err != nil || res.Reused {
+			t.Errorf("%q, %v, reused %v", b, err, res.Reused)
+		}
+		_ = res.Body.Close()
+		if got := c.Stats(); got != (Stats{}) {
+			t.Errorf("stats = %+v", got)
+		}
+	}
+}
+
 // TestBodyStreams: bytes arrive while the origin still holds back others (D17.1).
 func TestBodyStreams(t *testing.T) {
 	for _, tt := range []struct{ name, head, first, second string }{

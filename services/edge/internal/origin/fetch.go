@@ -326,6 +326,7 @@ func (f *fetch) answered(c *conn, h head) error {
 	b := &f.body
 	b.fetch, b.conn, b.keep = f, c, fr.keep
 	b.src = b.source(fr, f.client.maxHead)
+	b.length.cuts = f.req.CutSurplus
 	b.whole = b.src.whole()
 	r := &f.res
 	r.Status, r.Minor, r.Header = h.status, h.minor, h.fields

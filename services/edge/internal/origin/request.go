@@ -42,6 +42,10 @@ type Request struct {
 	// Once keeps the Client from sending again what an origin may have seen, whatever
 	// the method.
 	Once bool
+	// CutSurplus takes a body for whole that more bytes follow than Content-Length says.
+	// They go with the connection, in either case (RFC 9112 §6.3); else the body is
+	// faulty (D17.12).
+	CutSurplus bool
 	// Interim is called for each interim answer but 100 and 101, before Fetch returns,
 	// with what is between two hops only left out. When it is nil such answers are
 	// dropped, and a second 100 is a fault of the origin (D17.11).

@@ -72,6 +72,7 @@ func (p *Pipeline) question(x *visit, o *snapshot.Origin) *question {
 	q.request.Viewer = x.req.Viewer.Addr()
 	if x.rules.Semantics == httpcache.HTTP {
 		q.request.Once = true // what an origin has seen, it has seen
+		q.request.CutSurplus = true
 		q.request.Interim = x.interims().pass
 	}
 	return q
