@@ -23,8 +23,15 @@ type place uint8
 const (
 	atSize place = iota
 	inSize
-	afterSize // white space, which only an extension may follow
-	inExtension
+	afterSize   // or after an extension: white space, which only an extension may follow
+	atExtension // its name comes
+	inName
+	afterName // white space, which a value or another extension may follow
+	atValue
+	inToken
+	inQuotes
+	inEscape // in quotes, after a backslash
+	afterQuotes
 	atSizeEnd // LF
 	inData
 	atDataCR
@@ -38,8 +45,8 @@ const (
 )
 
 // chunked decodes a chunked body (RFC 9112 §7.1), strictly: sizes are hexadecimal
-// digits and nothing else, lines end with CRLF. Extensions and trailers are checked
-// and dropped (D24.10). Its zero value is at the beginning of a body.
+// digits and nothing else, lines end with CRLF, extensions keep to their grammar.
+// Extensions and trailers are checked and dropped (D24.10). Its zero value is at the beginning of a body.
 type chunked struct {
 	at         place
 	digits     int
@@ -105,24 +112,10 @@ func (d *chunked) size(c byte) error {
 		if d.at == atSize {
 			return errChunk
 		}
-		return d.afterDigits(c)
-	case afterSize:
-		if c != ';' && c != ' ' && c != '\t' {
-			return errChunk
-		}
-		if c == ';' {
-			d.at = inExtension
-		}
-		return d.extend()
-	case inExtension:
-		switch {
-		case c == '\r':
-			d.at = atSizeEnd
-			return nil
-		case c < ' ' && c != '\t', c == 0x7f:
-			return errChunk
-		}
-		return d.extend()
+		return d.goOn(afterPart(c))
+	case atSizeEnd:
+	default:
+		return d.goOn(extension(d.at, c))
 	}
 	if c != '\n' {
 		return errChunk
@@ -145,19 +138,88 @@ func (d *chunked) digit(v int64) error {
 	return nil
 }
 
-func (d *chunked) afterDigits(c byte) error {
-	switch c {
-	case '\r':
-		d.at = atSizeEnd
-		return nil
-	case ';':
-		d.at = inExtension
-	case ' ', '\t':
-		d.at = afterSize
-	default:
+// goOn takes a byte behind the digits of a size, where next is the place after it.
+func (d *chunked) goOn(next place, ok bool) error {
+	if !ok {
 		return errChunk
 	}
+	if d.at = next; next == atSizeEnd {
+		return nil
+	}
 	return d.extend()
+}
+
+// extension is the place after c in an extension (RFC 9112 §7.1.1): one that is not well
+// formed may hide the end of the line from somebody.
+func extension(at place, c byte) (place, bool) {
+	blank, token := c == ' ' || c == '\t', in(c, tokenLow, tokenHigh)
+	switch at {
+	case afterSize:
+		if c == ';' {
+			return atExtension, true
+		}
+		return at, blank
+	case atExtension:
+		if token {
+			return inName, true
+		}
+		return at, blank
+	case inName, afterName:
+		switch {
+		case c == '=':
+			return atValue, true
+		case at == inName && token:
+			return at, true
+		case blank:
+			return afterName, true
+		case at == inName || c == ';':
+			return afterPart(c)
+		}
+		return at, false
+	case atValue:
+		switch {
+		case c == '"':
+			return inQuotes, true
+		case token:
+			return inToken, true
+		}
+		return at, blank
+	case inToken:
+		if token {
+			return at, true
+		}
+	case inQuotes, inEscape:
+		return quoted(at, c)
+	}
+	return afterPart(c)
+}
+
+// quoted is the place after c in a quoted string (RFC 9110 §5.6.4).
+func quoted(at place, c byte) (place, bool) {
+	switch {
+	case c < ' ' && c != '\t', c == 0x7f:
+		return at, false
+	case at == inEscape:
+		return inQuotes, true
+	case c == '"':
+		return afterQuotes, true
+	case c == '\\':
+		return inEscape, true
+	}
+	return inQuotes, true
+}
+
+// afterPart is the place after c where the size or an extension is complete.
+func afterPart(c byte) (place, bool) {
+	switch c {
+	case '\r':
+		return atSizeEnd, true
+	case ';':
+		return atExtension, true
+	case ' ', '\t':
+		return afterSize, true
+	}
+	return 0, false
 }
 
 // extend counts a byte of an extension.
