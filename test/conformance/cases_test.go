@@ -24,7 +24,7 @@ func cacheCases() []cacheCase {
 	var all []cacheCase
 	for _, family := range []func() []cacheCase{
 		freshnessCases, parseCases, expiresCases, ageCases, responseCases, staleCases, statusCases, heuristicCases, authorizationCases,
-		varyCases, conditionCases, requestDirectiveCases, updateCases, headCases, invalidationCases, targetedCases, partialCases, storedFieldCases, otherCases,
+		varyCases, conditionCases, requestDirectiveCases, updateCases, headCases, invalidationCases, targetedCases, partialCases, storedFieldCases, otherCases, namedCases,
 	} {
 		all = append(all, family()...)
 	}
@@ -119,7 +119,7 @@ func expiresCases() []cacheCase {
 		out = append(out, twice(required, fmt.Sprintf("freshness-expires-malformed-%d", i+1), asked, "Expires: "+bad))
 	}
 	for i, odd := range []string{"thu, 18 aug 2050 02:01:18 GMT", "THU, 18 AUG 2050 02:01:18 GMT", "Thu, 18 Aug 2050 02:01:18 gMT", "Mon, 18 Aug 2050 02:01:18 GMT"} {
-		out = append(out, twice(check, fmt.Sprintf("freshness-expires-odd-%d", i+1), asked, "Expires: "+odd))
+		out = append(out, twice(check, fmt.Sprintf("freshness-expires-odd-%d", i+1), stored, "Expires: "+odd))
 	}
 	return out
 }

@@ -43,7 +43,9 @@ type step struct {
 	body   string   // of the origin; default: its own for each step; "-" is none
 	ranges bool     // the origin answers a Range by that part of the body
 	cut    bool     // the origin ends the connection in place of an answer
-	pause  time.Duration
+	// interim are heads of interim answers of the origin, without HTTP/1.1 and the end.
+	interim []string
+	pause   time.Duration
 
 	from       from
 	wantStatus int      // 0: that of the origin
@@ -51,6 +53,8 @@ type step struct {
 	lacks      []string // names that the viewer does not get
 	wantBody   string   // "": that of the step that the answer comes from; "*": any
 	origin     []string // fields that the origin gets, if it is asked
+	// wantInterim are the statuses of the interim answers that the viewer gets; nil: any.
+	wantInterim []int
 }
 
 // cacheCase is a script of steps over one target. Kind is as in the public suites:
@@ -157,7 +161,11 @@ func (s *scripted) answer(req *http.Request) string {
 		status, fields = http.StatusPartialContent, append(slices.Clone(fields), part.field)
 		body = part.body
 	}
-	return wire(status, fields, body, req.Method, p.date)
+	early := ""
+	for _, head := range st.interim {
+		early += "HTTP/1.1 " + head + "\r\n\r\n"
+	}
+	return early + wire(status, fields, body, req.Method, p.date)
 }
 
 // part is a range of a body with its Content-Range.
@@ -299,6 +307,9 @@ func (st step) check(method string, a *viewer.Answer, got []*http.Request, n int
 		return nil
 	case a.Status != status:
 		return fmt.Errorf("status %d, want %d", a.Status, status)
+	}
+	if st.wantInterim != nil && !slices.Equal(a.Interim, st.wantInterim) {
+		return fmt.Errorf("interim answers %v, want %v", a.Interim, st.wantInterim)
 	}
 	for _, f := range st.want {
 		name, value, _ := strings.Cut(dated(f, now), ":")

@@ -26,6 +26,8 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// Interim are the statuses of the interim answers before it.
+	Interim []int
 }
 
 // Cache is the first word of X-Cache, for example Hit or Miss.
@@ -94,7 +96,12 @@ func (v *Viewer) ask(method, host, target string, fields []string) (a *Answer, e
 	if _, err := io.WriteString(v.conn, head.String()); err != nil {
 		return nil, err
 	}
+	var interim []int
 	res, err := http.ReadResponse(v.r, &http.Request{Method: method})
+	for err == nil && res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
+		interim = append(interim, res.StatusCode)
+		res, err = http.ReadResponse(v.r, &http.Request{Method: method})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +112,7 @@ func (v *Viewer) ask(method, host, target string, fields []string) (a *Answer, e
 	if res.Close {
 		v.Close()
 	}
-	return &Answer{res.StatusCode, res.Header, body}, nil
+	return &Answer{res.StatusCode, res.Header, body, interim}, nil
 }
 
 // Get asks once over a connection of its own, and fails the test when there is no
