@@ -36,6 +36,7 @@ func (p *Pipeline) deliver(ctx context.Context, x *visit, to exchange.Sender) {
 	if !x.condition() {
 		p.cut(x)
 	}
+	p.judge(x)
 	p.compose(x)
 	p.send(ctx, x, to)
 }

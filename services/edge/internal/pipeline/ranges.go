@@ -5,6 +5,7 @@ package pipeline
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strconv"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
@@ -83,7 +84,44 @@ func (p *Pipeline) several(x *visit, ranges []byterange.Range, size int64) {
 	if source == nil {
 		source = byterange.Pieces{{Bytes: r.body.Bytes}}
 	}
+	r.several = ranges
 	r.status, r.object, r.header, r.body = 206, nil, m.Header(h), m.Body(source)
+}
+
+// judge looks whether all slices that the answer is made of are stored. One that needs
+// others from the origin is a miss, in all words for it, whatever else was found.
+func (p *Pipeline) judge(x *visit) {
+	r := &x.reply
+	s, ok := r.source.(*sliced)
+	if !ok || r.status != 200 && r.status != 206 || x.req.Method == "HEAD" || r.result == ResultMiss {
+		return
+	}
+	switch {
+	case r.several != nil:
+		ok = !slices.ContainsFunc(r.several, func(part byterange.Range) bool { return !s.has(part) })
+	case r.part.Length > 0:
+		ok = s.has(r.part)
+	default:
+		ok = s.has(byterange.Range{Length: r.size})
+	}
+	if ok {
+		return
+	}
+	r.result = ResultMiss // D22.5
+	if x.outcome == Hit {
+		x.outcome, x.why = Miss, httpcache.ForwardPartial
+	}
+}
+
+// has says whether the slices that bytes of the body lie in are stored, or coming to
+// this viewer.
+func (s *sliced) has(part byterange.Range) bool {
+	of := byterange.SlicesOf(part)
+	if s.first == nil || s.number < of.First || s.number >= of.End {
+		return s.p.Store.HasSlices(s.id, of)
+	}
+	return s.p.Store.HasSlices(s.id, byterange.Slices{First: of.First, End: s.number}) &&
+		s.p.Store.HasSlices(s.id, byterange.Slices{First: s.number + 1, End: of.End})
 }
 
 // appendPart adds the fields of a reply with one range.
@@ -135,7 +173,7 @@ func (p *Pipeline) questionOf(ctx context.Context, x *visit) (*question, bool) {
 // sendable says whether the body of an object can be sent to its end: the slices that it lies
 // in are there, or can be fetched.
 func (p *Pipeline) sendable(o *store.Object) bool {
-	if o.Slices == 0 || p.Store.HasSlices(o.Slices, o.Size) {
+	if o.Slices == 0 || p.Store.HasSlices(o.Slices, byterange.SlicesOf(byterange.Range{Length: o.Size})) {
 		return true
 	}
 	h := o.Fields(nil)

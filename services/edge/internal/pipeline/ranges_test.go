@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/byterange"
 	"github.com/seafront-cdn/seafront/services/edge/internal/origin"
@@ -157,11 +159,56 @@ func TestRangeOfWhatIsNotStored(t *testing.T) {
 	get("bytes=-10", size-10, size, "bytes=5242880-5242956")
 	get(fmt.Sprintf("bytes=%d-", 3*slice+1), 3*slice+1, size, "bytes=3145728-4194303", "bytes=4194304-5242879")
 	g := e.get("/")
-	if g.status != 200 || g.body != body || g.xcache() != "Hit" {
+	if g.status != 200 || g.body != body || g.xcache() != "Miss" {
 		t.Errorf("design 3.8: the whole: %d, %d bytes, %s, %v", g.status, len(g.body), g.xcache(), g.err)
 	}
 	if got := e.asked(); fmt.Sprint(got) != "[bytes=2097152-3145727]" {
 		t.Errorf("design 3.8: for the whole the origin was asked for %v", got)
+	}
+}
+
+// TestMissingSlicesAreAMiss: an answer of which bytes come from the origin is told to be a
+// miss by all words for it (D22.5), one that needs none of them a hit.
+func TestMissingSlicesAreAMiss(t *testing.T) {
+	const slice = int(byterange.SliceSize)
+	for _, tt := range []struct{ name, method, value, result, outcome, status string }{
+		{"what is stored", "GET", "bytes=10-19", "Hit", "hit", "Seafront; hit"},
+		{"the head of the whole", "HEAD", "", "Hit", "hit", "Seafront; hit"},
+		{"what was not modified", "GET", "none", "Hit", "hit", "Seafront; hit"},
+		{"a range that ends in a missing slice", "GET", fmt.Sprintf("bytes=10-%d", slice), "Miss", "miss", "Seafront; fwd=partial"},
+		{"the last bytes", "GET", "bytes=-1", "Miss", "miss", "Seafront; fwd=partial"},
+		{"one of several", "GET", "bytes=10-19,2097152-2097160", "Miss", "miss", "Seafront; fwd=partial"},
+		{"the whole", "GET", "", "Miss", "miss", "Seafront; fwd=partial"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				policy := policyOf(0, time.Hour, time.Hour)
+				policy.CacheStatus = true
+				e := newEdge(t, options{bytes: 256 << 20, policy: policy})
+				body, tag := content(3*slice), `"1"`
+				e.origin.set(ranged(&body, &tag))
+				e.get("/", "Range", "bytes=0-9")
+				waitStored(e)
+				e.log.Reset()
+				e.origin.requests()
+				r := ask("/", "Range", tt.value)
+				if tt.value == "none" {
+					r = ask("/", "If-None-Match", tag)
+				}
+				r.Method = tt.method
+				g := e.do(r)
+				asked := len(e.origin.requests()) > 0
+				if g.xcache() != tt.result || g.err != nil || asked != (tt.result == "Miss") {
+					t.Errorf("%d %s, %v, want %s; the origin was asked: %v", g.status, g.xcache(), g.err, tt.result, asked)
+				}
+				if got, _, _ := strings.Cut(g.header.Get("Cache-Status"), "; ttl="); got != tt.status {
+					t.Errorf("RFC 9211: %s, want %s", got, tt.status)
+				}
+				if log := e.log.String(); !strings.Contains(log, fmt.Sprintf(`"outcome":%q,"result":%q`, tt.outcome, tt.result)) {
+					t.Errorf("log: %s", log)
+				}
+			})
+		})
 	}
 }
 

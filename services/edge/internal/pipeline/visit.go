@@ -243,6 +243,8 @@ type reply struct {
 	size   int64
 	// part is what a 206 has of it.
 	part byterange.Range
+	// several are the parts of a 206 that has more than one.
+	several []byterange.Range
 	// unsatisfied: nothing of what the viewer asks for is within size.
 	unsatisfied bool
 	// location is where a redirect goes.

@@ -80,11 +80,10 @@ func (s *Store) Slice(ctx context.Context, body uint64, number int64, out *Slice
 // disked says whether slices lie on disk: once that is out of service, they lie in memory.
 func (s *Store) disked() bool { return s.disk != nil && s.disk.Serving() }
 
-// HasSlices says whether all slices of a body of size bytes are there, as far as is known
-// without reading them.
-func (s *Store) HasSlices(body uint64, size int64) bool {
+// HasSlices says whether these slices of a body are there, as far as is known without
+// reading them. It counts as no use of them.
+func (s *Store) HasSlices(body uint64, slices byterange.Slices) bool {
 	var room [sliceKeyBytes]byte
-	slices := byterange.SlicesOf(byterange.Range{Length: size})
 	for n := slices.First; n < slices.End; n++ {
 		key := sliceKey(&room, body, n)
 		if s.disked() {
