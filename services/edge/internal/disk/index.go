@@ -166,7 +166,10 @@ func (x *index) set(h hash, p place, flags uint32) {
 }
 
 // get returns where h is and takes a reference to its segment, and counts the hit.
-func (x *index) get(h hash) (p place, verified bool, seg *segment) {
+func (x *index) get(h hash) (p place, verified bool, seg *segment) { return x.hold(h, 1) }
+
+// hold is get that counts as so many hits.
+func (x *index) hold(h hash, hits uint32) (p place, verified bool, seg *segment) {
 	s := x.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,9 +177,7 @@ func (x *index) get(h hash) (p place, verified bool, seg *segment) {
 	if e == nil {
 		return p, false, nil
 	}
-	if e.bits&mostHits < mostHits {
-		e.bits++
-	}
+	e.bits += min(hits, mostHits-e.bits&mostHits)
 	seg = x.slots[e.slot].Load()
 	seg.refs.Add(1)
 	return e.place(), e.bits&flagVerified != 0, seg

@@ -14,7 +14,7 @@ import (
 // errDamaged is for bodies that are not what was written. The record is gone then.
 var errDamaged = errors.New("a record of the disk cache is damaged")
 
-// Ref is a record that Get found. It holds the record's file: it can be read until
+// Ref is a record that Get or Peek found. It holds the record's file: it can be read until
 // Release, whatever becomes of the record meanwhile. It is used by one goroutine.
 type Ref struct {
 	log      *Log
@@ -31,14 +31,25 @@ type Ref struct {
 // Get returns what is stored under key. It waits while Config.Readers others read heads,
 // and returns nothing when ctx ends meanwhile.
 func (l *Log) Get(ctx context.Context, key string) (*Ref, bool) {
-	if state(l.state.Load()) != serving {
+	r, ok := l.ref(ctx, key, 1)
+	if ok {
+		l.n.hits.Add(1)
+	} else {
 		l.n.misses.Add(1)
+	}
+	return r, ok
+}
+
+// Peek is Get that is not counted, and helps nothing to stay.
+func (l *Log) Peek(ctx context.Context, key string) (*Ref, bool) { return l.ref(ctx, key, 0) }
+
+func (l *Log) ref(ctx context.Context, key string, hits uint32) (*Ref, bool) {
+	if state(l.state.Load()) != serving {
 		return nil, false
 	}
 	h := l.id.hash(key)
-	p, verified, seg := l.index.get(h)
+	p, verified, seg := l.index.hold(h, hits)
 	if seg == nil {
-		l.n.misses.Add(1)
 		return nil, false
 	}
 	r, _ := l.refs.Get().(*Ref)
@@ -48,10 +59,8 @@ func (l *Log) Get(ctx context.Context, key string) (*Ref, bool) {
 	r.seg, r.hash, r.place, r.verified = seg, h, p, verified
 	if !r.open(ctx, key) {
 		r.Release()
-		l.n.misses.Add(1)
 		return nil, false
 	}
-	l.n.hits.Add(1)
 	return r, true
 }
 

@@ -384,3 +384,14 @@ func TestLargerThanTheStoreTakes(t *testing.T) {
 		t.Errorf("D17.15: %v", g.header)
 	}
 }
+
+// What a fill looks for before it asks the origin is no lookup of a viewer's.
+func TestAMissIsOneMiss(t *testing.T) {
+	e := newEdge(t, options{})
+	e.want("cold", e.get("/"), 200, "Miss", "body", 1)
+	waitStored(e)
+	e.want("stored", e.get("/"), 200, "Hit", "body", 0)
+	if s := e.Store.Stats().Memory; s.Hits != 1 || s.Misses != 1 {
+		t.Errorf("%d hits, %d misses", s.Hits, s.Misses)
+	}
+}

@@ -58,6 +58,9 @@ type search struct {
 	encoding *cachekey.Forward
 	fields   header.Fields // room for both together
 
+	// again: it is not the viewer's look, which has been counted.
+	again bool
+
 	// object answers if usable, and is a view then, or else is stale; nil if there is none.
 	// refresh says that it has to be refreshed meanwhile.
 	object          *store.Object
@@ -111,11 +114,11 @@ func (p *Pipeline) find(ctx context.Context, key []byte, class cachekey.Class, s
 // whether the search is over.
 func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
 	v := &s.room
-	ok := p.Store.Get(ctx, cachekey.View(key), v)
+	ok := p.look(ctx, s, cachekey.View(key), v)
 	if ok && v.Vary != "" {
 		s.note(v.Vary)
 		v.Release()
-		ok = p.Store.Get(ctx, cachekey.View(s.vary.AppendKey(key, s.selecting())), v)
+		ok = p.look(ctx, s, cachekey.View(s.vary.AppendKey(key, s.selecting())), v)
 	}
 	if !ok {
 		return false
@@ -129,6 +132,13 @@ func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
 		v.Release()
 	}
 	return over
+}
+
+func (p *Pipeline) look(ctx context.Context, s *search, key cachekey.Key, v *store.View) bool {
+	if s.again {
+		return p.Store.Recall(key, v)
+	}
+	return p.Store.Get(ctx, key, v)
 }
 
 // selecting is the header by which the request selects a variant.

@@ -142,7 +142,7 @@ func (q *question) variant(k cachekey.Key, v httpcache.Vary) cachekey.Key {
 
 // search looks for what the store has for the request by now.
 func (q *question) search(ctx context.Context, p *Pipeline) *search {
-	s := &search{now: p.Now(), wants: &q.wants, header: q.selecting}
+	s := &search{now: p.Now(), wants: &q.wants, header: q.selecting, again: true}
 	p.find(ctx, []byte(q.name), q.class, s)
 	if s.object != nil {
 		s.object = s.object.Own()

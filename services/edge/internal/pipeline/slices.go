@@ -241,9 +241,7 @@ func sliceFill(id uint64, number int64) cachekey.Key {
 // askSlice is the life of a fill that brings one slice (design 3.8): with If-Range, so
 // that nothing of another representation can come.
 func (p *Pipeline) askSlice(ctx context.Context, f *fill.Fill[*served], q *question, s *sliced, number int64) error {
-	var stored store.Slice
-	if p.Store.Slice(ctx, s.id, number, &stored) { // between the look and the beginning of this fill
-		stored.Release()
+	if p.Store.RecallSlice(ctx, s.id, number) { // stored between the look and the beginning of this fill
 		return errStored
 	}
 	want := byterange.Slice(number, s.size)

@@ -34,8 +34,8 @@ func (t Tier) String() string {
 }
 
 // Find returns the object of that key, be it dead, without its body and as a value of its
-// own, and the fastest tier that has it. It brings nothing into memory, removes nothing, and
-// helps no object in memory to stay; on disk it is a lookup like others.
+// own, and the fastest tier that has it. It brings nothing into memory, removes nothing, helps
+// no object to stay, and is not counted.
 func (s *Store) Find(ctx context.Context, key cachekey.Key) (o *Object, in Tier, ok bool) {
 	var v View
 	if r, ok := s.memory.Peek([]byte(key)); ok && s.viewOf(r, &v) {
@@ -46,7 +46,7 @@ func (s *Store) Find(ctx context.Context, key cachekey.Key) (o *Object, in Tier,
 	if s.disk == nil {
 		return nil, 0, false
 	}
-	r, ok := s.disk.Get(ctx, string(key))
+	r, ok := s.disk.Peek(ctx, string(key))
 	if !ok {
 		return nil, 0, false
 	}
@@ -87,7 +87,7 @@ func (s *Store) hasSlice(body uint64, number int64) bool {
 	var room [sliceKeyBytes]byte
 	key := sliceKey(&room, body, number)
 	if s.disked() {
-		return s.disk.Has(string(key))
+		return s.disk.Has(text(key))
 	}
 	r, ok := s.memory.Peek(key)
 	if ok {

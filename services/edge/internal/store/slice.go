@@ -83,22 +83,27 @@ func (s *Store) disked() bool { return s.disk != nil && s.disk.Serving() }
 // HasSlices says whether these slices of a body are there, as far as is known without
 // reading them. It counts as no use of them.
 func (s *Store) HasSlices(body uint64, slices byterange.Slices) bool {
-	var room [sliceKeyBytes]byte
 	for n := slices.First; n < slices.End; n++ {
-		key := sliceKey(&room, body, n)
-		if s.disked() {
-			if !s.disk.Has(text(key)) {
-				return false
-			}
-			continue
-		}
-		r, ok := s.memory.Peek(key)
-		if !ok {
+		if !s.hasSlice(body, n) {
 			return false
 		}
-		r.Release()
 	}
 	return true
+}
+
+// RecallSlice says whether Slice finds a slice. It counts as no use of it.
+func (s *Store) RecallSlice(ctx context.Context, body uint64, number int64) bool {
+	if !s.disked() {
+		return s.hasSlice(body, number)
+	}
+	var room [sliceKeyBytes]byte
+	r, ok := s.disk.Peek(ctx, string(sliceKey(&room, body, number)))
+	if !ok {
+		return false
+	}
+	defer r.Release()
+	piece, err := r.Body(ctx)
+	return err == nil && piece.Size() > 0
 }
 
 // PutSlice stores a slice of a body whose request to the origin began at a moment, and

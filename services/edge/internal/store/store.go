@@ -78,9 +78,17 @@ func (s *Store) MaxInline() int64 { return min(maxInline, int64(s.memory.MaxReco
 // Get makes v a view of the object of that key, to be released, and says whether there is
 // one. What is found dead is counted and removed.
 func (s *Store) Get(ctx context.Context, key cachekey.Key, v *View) bool {
-	if !s.look(ctx, key, v) {
-		return false
-	}
+	return s.look(ctx, key, v) && s.living(v)
+}
+
+// Recall is Get for those who look once more, such as a fill before it asks an origin: it
+// is not counted, helps nothing to stay, and brings nothing into memory.
+func (s *Store) Recall(key cachekey.Key, v *View) bool {
+	return s.peek(key.Own(), v, true) && s.living(v)
+}
+
+// living says whether what v shows may be given out. What is dead is removed.
+func (s *Store) living(v *View) bool {
 	if s.settles(&v.Object) {
 		return true
 	}
@@ -162,7 +170,7 @@ func (s *Store) fetch(ctx context.Context, key cachekey.Key, v *View) bool {
 		d.Discard()
 		return s.viewOf(now, v)
 	}
-	again, ok := s.disk.Get(ctx, string(key))
+	again, ok := s.disk.Peek(ctx, string(key))
 	if !ok { // it was removed since
 		d.Discard()
 		return false
@@ -197,7 +205,7 @@ func (s *Store) peek(key cachekey.Key, v *View, body bool) bool {
 		return false
 	}
 	ctx := context.Background() // a writer is not interrupted
-	r, ok := s.disk.Get(ctx, string(key))
+	r, ok := s.disk.Peek(ctx, string(key))
 	if !ok {
 		return false
 	}
