@@ -67,6 +67,7 @@ type Config struct {
 	StallTimeout          time.Duration  `help:"Time after which a viewer that takes nothing of its answer is cut." name:"stall-timeout" default:"60s" env:"SEAFRONT_STALL_TIMEOUT"`
 	TunnelTimeout         time.Duration  `help:"Time without a byte from the origin after which a connection that has switched protocols ends." name:"tunnel-timeout" default:"10m" env:"SEAFRONT_TUNNEL_TIMEOUT"`
 	LeaveGrace            time.Duration  `help:"Time that a viewer which has ended its sending half is still taken to wait for an answer that has not begun." name:"leave-grace" default:"2s" env:"SEAFRONT_LEAVE_GRACE"`
+	DrainDelay            time.Duration  `help:"Time that a stopped edge goes on taking connections while /readyz already says no, so that balancers notice: more than they take for that." name:"drain-delay" default:"0s" env:"SEAFRONT_DRAIN_DELAY"`
 	DrainGrace            time.Duration  `help:"Time for answers under way when the edge is stopped." name:"drain-grace" default:"10s" env:"SEAFRONT_DRAIN_GRACE"`
 
 	OriginConcurrency  int           `help:"Requests to one origin at a time; more wait." name:"origin-concurrency" default:"100" env:"SEAFRONT_ORIGIN_CONCURRENCY"`
@@ -138,7 +139,7 @@ func (c Config) Validate() error {
 		{"max-header-bytes", int64(c.MaxHeaderBytes)}, {"max-url-bytes", int64(c.MaxURLBytes)}, {"header-timeout", int64(c.HeaderTimeout)},
 		{"memory-watermark-bytes", c.MemoryWatermarkBytes}, {"max-header-fields", int64(c.MaxFields)}, {"max-body-bytes", c.MaxBodyBytes}, {"max-requests-per-connection", int64(c.MaxRequests)},
 		{"body-timeout", int64(c.BodyTimeout)}, {"min-body-rate", int64(c.MinBodyRate)}, {"tunnel-timeout", int64(c.TunnelTimeout)},
-		{"leave-grace", int64(c.LeaveGrace)}, {"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)},
+		{"leave-grace", int64(c.LeaveGrace)}, {"idle-timeout", int64(c.IdleTimeout)}, {"stall-timeout", int64(c.StallTimeout)}, {"drain-grace", int64(c.DrainGrace)}, {"drain-delay", int64(c.DrainDelay)},
 		{"origin-concurrency", int64(c.OriginConcurrency)}, {"origin-queue", int64(c.OriginQueue)}, {"origin-queue-timeout", int64(c.OriginQueueTimeout)},
 		{"origin-concurrency-per-viewer", int64(c.OriginPerViewer)}, {"origin-tunnels", int64(c.OriginTunnels)},
 	} {

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.opentelemetry.io/otel/trace"
@@ -122,7 +123,7 @@ func (e *Edge) wire() error {
 		return err
 	}
 	e.viewers, err = viewer.New(viewer.Config{
-		Handler: &gate{e.follower, answers, words}, Refuser: answers, Snapshots: e.follower, Draining: e.follower.Draining,
+		Handler: &gate{e.follower, answers, words}, Refuser: answers, Snapshots: e.follower, Draining: e.leaving,
 		Overloaded: e.overload.Over, ProxyNetworks: cfg.ProxyProtocolNetworks,
 		Certificate: certificate, MaxConnections: cfg.MaxConnections, MaxPerAddress: cfg.MaxPerAddress, Grace: cfg.DrainGrace,
 		Limits: cfg.viewerLimits(), Log: t.Log, Meter: t.Meter,
@@ -176,7 +177,8 @@ func requestTracer(t *telemetry.Telemetry) trace.TracerProvider {
 }
 
 // Run serves until ctx ends or a part fails. Then, in this order: the edge is no
-// longer ready; no connection is taken any more and answers under way are finished;
+// longer ready, and connections end with the next answer; after Config.DrainDelay, unless
+// a part has failed, no connection is taken any more and answers under way are finished;
 // the lease is given back; the last good configuration is written; everything is
 // closed.
 func (e *Edge) Run(ctx context.Context) (err error) {
@@ -186,13 +188,12 @@ func (e *Edge) Run(ctx context.Context) (err error) {
 	serving, drain := context.WithCancel(background)
 	following, leave := context.WithCancel(background)
 	keeping, flush := context.WithCancel(background)
-	end := func() {
-		e.draining.Store(true)
-		drain()
-	}
-	defer context.AfterFunc(ctx, end)()
-	defer context.AfterFunc(failed, end)()
 
+	parts.Go(func() error {
+		defer drain()
+		e.awaitEnd(ctx, failed)
+		return nil
+	})
 	parts.Go(func() error {
 		defer leave()
 		return e.viewers.Run(serving, e.clear, e.secure)
@@ -216,6 +217,25 @@ func (e *Edge) Run(ctx context.Context) (err error) {
 	return parts.Wait()
 }
 
+// awaitEnd returns when no more connections are to be taken: at the end of failed, or as
+// long after that of ctx as balancers need in order to notice.
+func (e *Edge) awaitEnd(ctx, failed context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-failed.Done():
+	}
+	e.draining.Store(true)
+	timer := time.NewTimer(e.cfg.DrainDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-failed.Done():
+	}
+}
+
+// leaving says whether viewers are to go elsewhere, by a stop or by an operator.
+func (e *Edge) leaving() bool { return e.draining.Load() || e.follower.Draining() }
+
 // ready is nil while viewers should be sent here (design 3.15).
 func (e *Edge) ready() error {
 	switch {
@@ -223,6 +243,8 @@ func (e *Edge) ready() error {
 		return errors.New("draining: the edge is being stopped")
 	case !e.running.Load():
 		return errors.New("starting")
+	case e.disk != nil && e.disk.Resuming(): // until then all would be misses
+		return errors.New("starting: the index of the cache on disk is being read")
 	case !e.follower.Loaded():
 		return errors.New("no configuration: etcd has not been reached, and there is none on disk")
 	case e.follower.Draining():

@@ -322,6 +322,7 @@ func TestValidate(t *testing.T) {
 		{edge.Config{Pop: "AMS1\r\nX: y"}, "--pop"},
 		{edge.Config{StallTimeout: -1}, "--stall-timeout"},
 		{edge.Config{MaxConnections: -1}, "--max-connections"},
+		{edge.Config{DrainDelay: -1}, "--drain-delay"},
 	} {
 		err := tt.cfg.Validate()
 		if got := fmt.Sprint(err); (err == nil) != (tt.want == "") || !strings.Contains(got, tt.want) {

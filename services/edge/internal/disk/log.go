@@ -148,6 +148,10 @@ func (l *Log) Run(ctx context.Context) error {
 // may be never, on a disk that fails.
 func (l *Log) Loaded() <-chan struct{} { return l.loaded }
 
+// Resuming says whether the index of a stop in order is still being read, which takes no
+// more than a moment. An older log without one may take long.
+func (l *Log) Resuming() bool { return l.loading.Load() && l.isClean() && l.Serving() }
+
 // Serving says whether the disk is in service: if not, everything is a miss and nothing is
 // taken, until the next start.
 func (l *Log) Serving() bool { return state(l.state.Load()) == serving }

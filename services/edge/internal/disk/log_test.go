@@ -162,10 +162,20 @@ func TestCleanStop(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, snapshotName)); err != nil {
 		t.Fatal(err)
 	}
-	l = start(t, small(dir))
+	if l.Resuming() {
+		t.Error("an empty log resumes")
+	}
+	opened, err := Open(small(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !opened.Resuming() {
+		t.Error("what has an index to read does not resume")
+	}
+	l = run(t, opened)
 	defer l.close()
 	<-l.Loaded()
-	if r := l.Recovery(); !r.Clean || r.Scanned != 0 || r.Dropped != 0 || r.Loading {
+	if r := l.Recovery(); !r.Clean || r.Scanned != 0 || r.Dropped != 0 || r.Loading || l.Resuming() {
 		t.Errorf("recovery = %+v", r)
 	}
 	if _, err := os.Stat(filepath.Join(dir, snapshotName)); !errors.Is(err, os.ErrNotExist) {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
@@ -26,8 +27,21 @@ const (
 // serving serves a connection of a viewer, and closes it.
 type serving func(ctx context.Context, nc net.Conn, viewer netip.AddrPort)
 
-// accept has each connection served in a goroutine of its own until l is closed. A
-// connection that cannot be taken ends nothing: the next may be.
+// lastAccept is how long connections are still taken when no more are wanted: closing
+// a listener resets those that the system has taken for it and nobody else yet.
+const lastAccept = 50 * time.Millisecond
+
+// endAccepting lets accept take what waits, and then end.
+func endAccepting(l net.Listener) error {
+	if d, ok := l.(interface{ SetDeadline(t time.Time) error }); ok && d.SetDeadline(time.Now().Add(lastAccept)) == nil {
+		return nil
+	}
+	return l.Close()
+}
+
+// accept has each connection served in a goroutine of its own until l is closed or its
+// deadline has come; then it closes l. A connection that cannot be taken ends nothing:
+// the next may be.
 func (s *Server) accept(ctx context.Context, l net.Listener, serve serving) error {
 	pause := time.Duration(0)
 	for {
@@ -35,6 +49,8 @@ func (s *Server) accept(ctx context.Context, l net.Listener, serve serving) erro
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return l.Close()
 		case err != nil:
 			pause = min(max(2*pause, leastPause), mostPause)
 			s.cfg.Log.WarnContext(ctx, "connection is not taken", slog.String("listener", l.Addr().String()), slog.Any("error", err))

@@ -126,7 +126,7 @@ func (s *Server) Run(ctx context.Context, plain, secure net.Listener) error {
 	g.Go(func() error { return s.cfg.Certificate.keep(ended, s.cfg.Log) })
 	g.Go(func() error {
 		<-ended.Done()
-		return errors.Join(plain.Close(), secure.Close())
+		return errors.Join(endAccepting(plain), endAccepting(secure))
 	})
 	err := g.Wait()
 	s.drain(ctx, cut)
