@@ -43,6 +43,7 @@ type Client struct {
 	Distributions configv1.DistributionServiceClient
 	Policies      configv1.CachePolicyServiceClient
 	Invalidations configv1.InvalidationServiceClient
+	Certificates  configv1.CertificateServiceClient
 	Origins       originv1.OriginServiceClient
 	Health        healthpb.HealthClient
 }
@@ -74,6 +75,7 @@ func DialWith(t testing.TB, target string, cfg rpc.ClientConfig) *Client {
 	t.Cleanup(func() { _ = conn.Close() })
 	return &Client{
 		configv1.NewDistributionServiceClient(conn), configv1.NewCachePolicyServiceClient(conn), configv1.NewInvalidationServiceClient(conn),
+		configv1.NewCertificateServiceClient(conn),
 		originv1.NewOriginServiceClient(conn), healthpb.NewHealthClient(conn),
 	}
 }

@@ -33,16 +33,17 @@ const (
 type Control struct {
 	API   *control.Client
 	etcd  string
-	edges int32 // that run, beside its own
+	keys  string // file with the cluster keys
+	edges int32  // that run, beside its own
 }
 
 // Start runs a control plane. Core is as in program.Spec.
 func Start(t testing.TB, core int) *Control {
 	t.Helper()
 	const free = "127.0.0.1:0"
-	ready := filepath.Join(t.TempDir(), "ready.json")
+	ready, data := filepath.Join(t.TempDir(), "ready.json"), t.TempDir()
 	p := program.Start(t, program.Spec{Name: "seafront up", Path: program.Product(t, "seafront"), Core: core, Args: []string{
-		"up", "--no-sample", "--data", t.TempDir(), "--ready-file", ready, "--grpc-listen", free, "--http-listen", free, "--https-listen", free,
+		"up", "--no-sample", "--data", data, "--ready-file", ready, "--grpc-listen", free, "--http-listen", free, "--https-listen", free,
 		"--admin-listen", free, "--etcd-client-listen", free, "--etcd-peer-listen", free, "--sample-listen", free, "--edge-id", "control",
 	}})
 	at := map[string]string{}
@@ -58,7 +59,7 @@ func Start(t testing.TB, core int) *Control {
 		}
 		return json.Unmarshal(b, &at)
 	})
-	return &Control{API: control.DialAs(t, at["grpc"], at["token"]), etcd: at["etcd"]}
+	return &Control{API: control.DialAs(t, at["grpc"], at["token"]), etcd: at["etcd"], keys: filepath.Join(data, "cluster.key")}
 }
 
 // Spec says what an edge is told beside what all need.
@@ -76,6 +77,17 @@ type Spec struct {
 type Edge struct {
 	*program.Process
 	HTTP, HTTPS, Admin string // addresses
+
+	spec program.Spec
+}
+
+// Restart stops the edge by SIGTERM, starts it again with the same data as a supervisor
+// does, and waits until it is ready.
+func (e *Edge) Restart(t testing.TB) {
+	t.Helper()
+	e.Stop(t)
+	e.Process = program.Start(t, e.spec)
+	e.Ready(t, "http://"+e.Admin+"/readyz", startTimeout)
 }
 
 // Edge runs an edge of this control plane and waits until it is ready. It is not safe
@@ -96,13 +108,14 @@ func (c *Control) Launch(t testing.TB, s Spec) *Edge {
 		s.Data = t.TempDir()
 	}
 	e := &Edge{HTTP: program.Address(t), HTTPS: program.Address(t), Admin: program.Address(t)}
-	e.Process = program.Start(t, program.Spec{
+	e.spec = program.Spec{
 		Name: s.ID, Path: program.Product(t, "edge"), Output: s.Output, Core: s.Core,
 		Env: append([]string{
-			"SEAFRONT_ETCD_ENDPOINTS=" + c.etcd, "SEAFRONT_EDGE_ID=" + s.ID, "SEAFRONT_DATA=" + s.Data,
+			"SEAFRONT_ETCD_ENDPOINTS=" + c.etcd, "SEAFRONT_CLUSTER_KEY_FILE=" + c.keys, "SEAFRONT_EDGE_ID=" + s.ID, "SEAFRONT_DATA=" + s.Data,
 			"SEAFRONT_HTTP_LISTEN=" + e.HTTP, "SEAFRONT_HTTPS_LISTEN=" + e.HTTPS, "SEAFRONT_ADMIN_LISTEN=" + e.Admin, "SEAFRONT_GRPC_LISTEN=127.0.0.1:0",
 		}, s.Env...),
-	})
+	}
+	e.Process = program.Start(t, e.spec)
 	return e
 }
 

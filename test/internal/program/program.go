@@ -54,7 +54,7 @@ type Process struct {
 	err   error
 	fine  bool // the end was asked for
 
-	bySignal bool
+	bySignal, terminated bool
 }
 
 // Start runs a program until the test ends, then stops it by SIGTERM and reports a
@@ -107,7 +107,9 @@ func (p *Process) Stop(t testing.TB) {
 		return
 	}
 	p.fine = true
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended: then Wait tells how
+	if !p.terminated {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended: then Wait tells how
+	}
 	select {
 	case <-p.ended:
 	case <-time.After(stopTimeout):
@@ -118,6 +120,15 @@ func (p *Process) Stop(t testing.TB) {
 	}
 	if p.err != nil && !p.bySignal {
 		t.Errorf("%s: %v:\n%s", p.name, p.err, p.Log())
+	}
+}
+
+// Terminate sends SIGTERM and does not wait; Stop does that later, without another one.
+func (p *Process) Terminate(t testing.TB) {
+	t.Helper()
+	p.terminated = true
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatalf("end %s: %v", p.name, err)
 	}
 }
 
