@@ -13,7 +13,7 @@ type suite struct {
 }
 
 func suites() []suite {
-	all := []suite{{"requests", requests}, {"downgrades", downgrades}, {"caching", caching}, {"websocket", websocket}}
+	all := []suite{{"requests", requests}, {"mutations", mutations}, {"answers", answers}, {"downgrades", downgrades}, {"caching", caching}, {"websocket", websocket}}
 	if full() {
 		all = append(all, suite{"h2spec", h2spec}, suite{"programs", programs}, suite{"varnishtest", varnishtest}, suite{"attacks", attacks})
 	}

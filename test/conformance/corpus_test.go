@@ -178,7 +178,9 @@ func chunkCases() []requestCase {
 		"5 5\r\nhello\r\n0\r\n\r\n", "5,5\r\nhello\r\n0\r\n\r\n", "5.0\r\nhello\r\n0\r\n\r\n", "\x005\r\nhello\r\n0\r\n\r\n", "5\x00\r\nhello\r\n0\r\n\r\n", "\"5\"\r\nhello\r\n0\r\n\r\n", "5_0\r\nhello\r\n0\r\n\r\n", "5h\r\nhello\r\n0\r\n\r\n", "5\r\r\nhello\r\n0\r\n\r\n", "5;a\x0bb\r\nhello\r\n0\r\n\r\n", "5;a\x7f\r\nhello\r\n0\r\n\r\n",
 		"4\r\nhello\r\n0\r\n\r\n", "6\r\nhello\r\n0\r\n\r\n", "2;\nxx\r\n4c\r\n0\r\n\r\n" + smuggled, "5\r\nhello\r\n0\r\n" + smuggled,
 	}, body)...)...)
-	return out
+	return append(out, numbered("chunk-extension-bad", rule+".1", refuse, nil, each([]string{
+		"5;", "5;;", "5;;a", "5;=1", "5;a=", "5;a=;b", "5;a=b=c", "5;a b", "5;a ", "5;a=\"open", "5;a=\"open\\\"", "5;a=\"b\"c", "5;\"a\"", "5;\xe4", "5;a=\"\n\"", "5;a=\"\\\r\"", "5;a\n", "5 ", "5;a=1,b", "5;(a)", "5;a:b", "5;\t",
+	}, func(line string) string { return body(line + "\r\nhello\r\n0\r\n\r\n") })...)...)
 }
 
 func trailerCases() []requestCase {

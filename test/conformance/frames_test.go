@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"unicode/utf8"
@@ -153,6 +154,9 @@ func (e *echo) serve(c net.Conn) error {
 	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n"
 	if p := req.Header.Get("Sec-Websocket-Protocol"); p != "" {
 		answer += "Sec-WebSocket-Protocol: " + p + "\r\n"
+	}
+	if strings.HasPrefix(req.Header.Get("Sec-Websocket-Extensions"), "permessage-deflate;") {
+		answer += "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n" // which it does not know
 	}
 	answer += "\r\n"
 	if req.URL.Path == "/greet" {

@@ -22,12 +22,14 @@ import (
 // has to be what comes back from the origin itself, byte for byte.
 type socketCase struct {
 	id     string
-	target string // default /
-	fields string // of the handshake, beside those that all have
-	send   []byte // after the handshake; a close frame follows
-	early  bool   // in one write with the handshake
-	slices int    // bytes of a write; 0: all at once
-	open   bool   // no close frame follows: what is sent ends the connection
+	target string        // default /
+	fields string        // of the handshake, beside those that all have
+	send   []byte        // after the handshake; a close frame follows
+	early  bool          // in one write with the handshake
+	slices int           // bytes of a write; 0: all at once
+	open   bool          // no close frame follows: what is sent ends the connection
+	half   bool          // after it the client's side of the connection ends
+	pause  time.Duration // between two writes
 }
 
 // toEnd closes a connection in the way of RFC 6455 §7.1.1.
@@ -93,6 +95,18 @@ func socketCases() []socketCase {
 		socketCase{id: "early-large", early: true, send: text(strings.Repeat("e", 100_000))},
 		socketCase{id: "greeting", target: "/greet", send: text("hello")},
 		socketCase{id: "protocol", fields: "Sec-WebSocket-Protocol: chat, superchat\r\n", send: text("x")},
+		socketCase{id: "binary-16777216", send: frame(final|opBinary, true, make([]byte, 16<<20))},
+		socketCase{id: "chopped-64", send: frame(final|opText, true, []byte(strings.Repeat("c", 256<<10))), slices: 64},
+		socketCase{id: "chopped-1", send: bytes.Repeat(text("octets"), 40), slices: 1},
+		socketCase{id: "chopped-slowly", send: bytes.Repeat(text("slow"), 4), slices: 1, pause: 30 * time.Millisecond},
+		socketCase{id: "extensions", fields: "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; client_max_window_bits, x-other\r\n", send: text("x")},
+		socketCase{id: "extensions-used", fields: "Sec-WebSocket-Extensions: permessage-deflate\r\n", send: part(final|0x40|opText, "\xf2H\xcd\xc9\xc9\x07\x00")},
+		socketCase{id: "no-cache", fields: "Pragma: no-cache\r\nCache-Control: no-cache\r\nOrigin: http://other.test\r\nUser-Agent: x\r\n", send: text("x")},
+		socketCase{id: "half-closed", half: true, open: true, send: text("last words")},
+		socketCase{id: "half-closed-large", half: true, open: true, send: frame(final|opBinary, true, make([]byte, 3_000_000))},
+		socketCase{id: "half-closed-in-frame", half: true, open: true, send: text("cut off")[:8]},
+		socketCase{id: "half-closed-early", half: true, open: true, early: true, send: text("at once")},
+		socketCase{id: "greeting-early", target: "/greet", early: true, send: text("both first")},
 		socketCase{id: "refused", target: "/refuse", fields: "Connection: close\r\n", open: true},
 	)
 	return out
@@ -138,7 +152,12 @@ func (c socketCase) run(address, host string) (string, error) {
 		got.Write(one)
 	}
 	head := handshake(got.String())
-	all.Go(func() { c.write(conn, send) })
+	all.Go(func() {
+		c.write(conn, send)
+		if tcp, ok := conn.(*net.TCPConn); ok && c.half {
+			_ = tcp.CloseWrite() // the peer may have ended
+		}
+	})
 	got.Reset()
 	_, err = io.Copy(&got, conn)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -162,6 +181,7 @@ func (c socketCase) write(conn net.Conn, b []byte) {
 			return
 		}
 		b = b[m:]
+		time.Sleep(c.pause) // a slow client
 	}
 }
 
@@ -175,7 +195,7 @@ func handshake(head string) string {
 	for _, line := range strings.Split(rest, "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
 		switch name = strings.ToLower(name); name {
-		case "upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol":
+		case "upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions":
 			if status == "101" {
 				out = append(out, name+": "+strings.ToLower(strings.TrimSpace(value)))
 			}
