@@ -3,6 +3,7 @@
 package mirror
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -25,7 +26,9 @@ func TestWhatComesDuringAnApply(t *testing.T) {
 		l := usual()
 		responses := make(chan clientv3.WatchResponse)
 		in := newIntake(responses, l)
-		defer in.close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = in.guard(ctx) }()
 		take := func(want int64) {
 			t.Helper()
 			if err := in.next(t.Context()); err != nil {
@@ -41,18 +44,50 @@ func TestWhatComesDuringAnApply(t *testing.T) {
 			in.relieve()
 			go func() { responses <- response(i + 1) }()
 			if i%4 == 1 { // every other apply takes long
-				time.Sleep(2 * l.patience)
+				time.Sleep(3 * l.patience)
 			}
 			in.resume()
 			take(i + 1)
 		}
 		in.relieve()
-		time.Sleep(2 * l.patience)
+		time.Sleep(3 * l.patience)
 		close(responses)
 		synctest.Wait()
 		in.resume()
 		if err := in.next(t.Context()); !errors.Is(err, errClosed) {
 			t.Errorf("after the watch has ended during an apply: %v", err)
+		}
+	})
+}
+
+// TestManySlowApplies: although none takes as long as the guard is patient, what comes
+// faster than they end does not pile up.
+func TestManySlowApplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := usual()
+		responses := make(chan clientv3.WatchResponse)
+		in := newIntake(responses, l)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = in.guard(ctx) }()
+		const changes = 100
+		go func() {
+			for i := range int64(changes) {
+				responses <- response(i + 1)
+			}
+		}()
+		batches := 0
+		for revision := int64(0); revision < changes; batches++ {
+			if err := in.next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			_, revision = in.queue.take()
+			in.relieve()
+			time.Sleep(l.patience / 3)
+			in.resume()
+		}
+		if batches > 10 {
+			t.Errorf("C8.17: %d batches, want most changes in one", batches)
 		}
 	})
 }

@@ -105,7 +105,8 @@ type limits struct {
 	// pending is how many bytes may wait for a slow apply before the watch is given up
 	// for a list.
 	pending int
-	// patience is how long an apply may take before somebody else reads the watch.
+	// patience is how long applies may take before somebody else reads the watch; it is
+	// twice that at most.
 	patience time.Duration
 	// first and longest bound the pause before another attempt.
 	first, longest time.Duration
@@ -114,7 +115,7 @@ type limits struct {
 func usual() limits {
 	return limits{
 		page: 500, keys: 5000, gets: 100, request: 10 * time.Second, silence: time.Minute,
-		pending: 64 << 20, patience: 5 * time.Millisecond, first: 20 * time.Millisecond, longest: 2 * time.Second,
+		pending: 64 << 20, patience: 250 * time.Millisecond, first: 20 * time.Millisecond, longest: 2 * time.Second,
 	}
 }
 

@@ -46,7 +46,7 @@ func (c *copier) watch(ctx context.Context) error {
 	}
 	c.setConnected(true)
 	in := newIntake(responses, c.limits)
-	defer in.close()
+	group.Go(func() error { return in.guard(ctx) })
 	for {
 		err := in.next(ctx)
 		if ctx.Err() != nil {

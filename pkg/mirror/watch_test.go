@@ -220,7 +220,7 @@ func TestSlowApply(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			client := etcdtest.Client(t)
 			r := newReplica(t)
-			r.limits.pending = tt.pending
+			r.limits.pending, r.limits.patience = tt.pending, time.Millisecond
 			entered, leave := make(chan struct{}, 1), make(chan struct{})
 			r.before = func(b Batch) {
 				if len(b.Events) > 0 && b.Events[0].Key == "r/stuck" {
