@@ -38,6 +38,9 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Reason + ": " + e.Message }
 
+// in says that the message, which begins with a field, is about one below another.
+func (e *Error) in(field string) *Error { return &Error{e.Reason, field + "." + e.Message} }
+
 func invalid(format string, args ...any) *Error {
 	return &Error{ReasonInvalid, fmt.Sprintf(format, args...)}
 }
@@ -153,15 +156,13 @@ func (d *Distribution) addBehaviors(c *configv1.DistributionConfig, targets []Ta
 	d.behaviors = make([]Behavior, len(ordered)+1)
 	patterns := make([]string, len(ordered)+1)
 	for i, b := range ordered {
-		field := func() string { return fmt.Sprintf("cache_behaviors[%d]", i) }
-		if err := d.behaviors[i].compile(field, b, targets); err != nil {
-			return err
+		if err := d.behaviors[i].compile(b, targets); err != nil {
+			return err.in(fmt.Sprintf("cache_behaviors[%d]", i))
 		}
 		patterns[i] = b.GetPathPattern()
 	}
-	field := func() string { return "default_cache_behavior" }
-	if err := d.behaviors[len(ordered)].compile(field, c.GetDefaultCacheBehavior(), targets); err != nil {
-		return err
+	if err := d.behaviors[len(ordered)].compile(c.GetDefaultCacheBehavior(), targets); err != nil {
+		return err.in("default_cache_behavior")
 	}
 	patterns[len(ordered)] = "*"
 	for i, p := range patterns {
@@ -174,13 +175,13 @@ func (d *Distribution) addBehaviors(c *configv1.DistributionConfig, targets []Ta
 	return nil
 }
 
-// compile takes a behavior in; field names it in errors.
-func (out *Behavior) compile(field func() string, b *configv1.CacheBehavior, targets []Target) error {
+// compile takes a behavior in. Its error begins with the field below the behavior.
+func (out *Behavior) compile(b *configv1.CacheBehavior, targets []Target) *Error {
 	at := slices.IndexFunc(targets, func(t Target) bool { return t.ID == b.GetTargetOriginId() })
 	if at < 0 {
-		return invalid("%s.target_origin_id: no origin %q", field(), b.GetTargetOriginId())
+		return invalid("target_origin_id: no origin %q", b.GetTargetOriginId())
 	}
-	out.Origin = targets[at]
+	out.Origin = &targets[at]
 	switch b.GetViewerProtocolPolicy() {
 	case configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL:
 		out.Protocol = AllowAll
@@ -189,16 +190,16 @@ func (out *Behavior) compile(field func() string, b *configv1.CacheBehavior, tar
 	case configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_REDIRECT_TO_HTTPS:
 		out.Protocol = RedirectToHTTPS
 	default:
-		return invalid("%s.viewer_protocol_policy is not set", field())
+		return invalid("viewer_protocol_policy is not set")
 	}
 	out.Methods = MethodSet{allowed: reaches(b.GetAllowedMethods()), cached: reaches(b.GetCachedMethods())}
 	var ok bool
 	if out.policy, ok = strings.CutPrefix(b.GetCachePolicy(), string(keys.CachePolicies)+"/"); !ok {
-		return invalid("%s.cache_policy: %q is not cachePolicies/{cache_policy}", field(), b.GetCachePolicy())
+		return invalid("cache_policy: %q is not cachePolicies/{cache_policy}", b.GetCachePolicy())
 	}
 	if name := b.GetOriginRequestPolicy(); name != "" {
 		if out.request, ok = strings.CutPrefix(name, string(keys.OriginRequestPolicies)+"/"); !ok {
-			return invalid("%s.origin_request_policy: %q is not originRequestPolicies/{origin_request_policy}", field(), name)
+			return invalid("origin_request_policy: %q is not originRequestPolicies/{origin_request_policy}", name)
 		}
 	}
 	return nil

@@ -59,8 +59,8 @@ type Behavior struct {
 	Protocol ProtocolPolicy
 	// Methods are those that viewers may use, and those of which answers are stored.
 	Methods MethodSet
-	// Origin is where misses go.
-	Origin Target
+	// Origin is where misses go. Behaviors of one distribution share it.
+	Origin *Target
 
 	policy  string // id of the cache policy
 	request string // id of the origin request policy; empty for none

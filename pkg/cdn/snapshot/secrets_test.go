@@ -60,7 +60,7 @@ func referring(names ...string) *configv1.Distribution {
 
 func revealed(s *Snapshot, host string) map[string]string {
 	d, _ := s.Match(host)
-	o, _ := s.Origin(&d.Behavior("/").Origin)
+	o, _ := s.Origin(d.Behavior("/").Origin)
 	out := map[string]string{}
 	for _, h := range o.Headers {
 		out[h.Name] += h.Value.Reveal()
@@ -118,7 +118,7 @@ func TestRejectedSecrets(t *testing.T) {
 				t.Fatalf("C8.76: rejected %+v, want %q", r, tt.want)
 			}
 			d, _ := s.Match("d1.cdn.test")
-			if o, ok := s.Origin(&d.Behavior("/").Origin); !ok || o.Host != "old" {
+			if o, ok := s.Origin(d.Behavior("/").Origin); !ok || o.Host != "old" {
 				t.Errorf("C8.76: in service %+v, want the old version", o)
 			}
 		})
@@ -155,7 +155,7 @@ func TestHidesEncoding(t *testing.T) {
 			})
 			for host, want := range map[string]bool{"d1.cdn.test": tt.want, "d2.cdn.test": tt.own == "empty"} {
 				d, _ := s.Match(host)
-				if got := s.HidesEncoding(&d.Behavior("/").Origin); got != want {
+				if got := s.HidesEncoding(d.Behavior("/").Origin); got != want {
 					t.Errorf("%s: %v, want %v", host, got, want)
 				}
 			}

@@ -176,7 +176,7 @@ func TestOrigins(t *testing.T) {
 		record(t, keys.Origins, "shop", 2, &originv1.Origin{Endpoint: s3}),
 	})
 	d, _ := s.Match("d1.cdn.test")
-	o, ok := s.Origin(&d.Behavior("/").Origin)
+	o, ok := s.Origin(d.Behavior("/").Origin)
 	if !ok || o.Host != "b.store.test" || o.HTTPPort != 9000 || o.Scheme != HTTP || o.ReadTimeout != 7*time.Second || o.Attempts != 3 {
 		t.Errorf("C5.8, C5.33: %+v", o)
 	}

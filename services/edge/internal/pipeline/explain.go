@@ -74,7 +74,7 @@ func (p *Pipeline) Explain(ctx context.Context, req *exchange.Request) Explanati
 	e.Config, e.Distribution, e.Behavior, e.Policy = x.config, x.distribution, x.behavior, x.policy
 	e.Path, e.At = x.path, x.started
 	if x.behavior != nil {
-		if o, ok := x.config.Origin(&x.behavior.Origin); ok {
+		if o, ok := x.config.Origin(x.behavior.Origin); ok {
 			e.Origin, x.rules.S3 = o.Name, o.S3
 		}
 	}

@@ -65,7 +65,7 @@ func (p *Pipeline) fetch(ctx context.Context, x *visit) bool {
 	if p.keep(ctx, x) {
 		return true
 	}
-	o, ok := x.config.Origin(&x.behavior.Origin)
+	o, ok := x.config.Origin(x.behavior.Origin)
 	if !ok {
 		return x.refuse(503, "The origin of this distribution is not available.")
 	}

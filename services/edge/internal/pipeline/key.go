@@ -20,7 +20,7 @@ func (p *Pipeline) keyFields(x *visit) header.Fields {
 		fields = fields.Clone(1)
 		fields.Set("Host", x.req.Host) // D11.2
 	}
-	if x.config.HidesEncoding(&x.behavior.Origin) { // D11.20
+	if x.config.HidesEncoding(x.behavior.Origin) { // D11.20
 		fields = fields.Clone(0)
 		fields.Del("Accept-Encoding")
 	}

@@ -89,7 +89,7 @@ func (p *Pipeline) forward(x *visit, o *snapshot.Origin) forward.Sent {
 		Method: x.req.Method, Host: x.req.Host, Query: x.query, Header: x.header, HasBody: x.req.HasBody,
 		Stored:     x.behavior.Methods.Caches(x.req.Method),
 		Conditions: alone && (!reading || !x.rules.CookiesForwarded || x.rules.Semantics == httpcache.HTTP), Range: alone,
-		Upgrade: x.webSocket(), Bucket: o.S3, HidesEncoding: x.config.HidesEncoding(&x.behavior.Origin), Viewer: x.viewer(),
+		Upgrade: x.webSocket(), Bucket: o.S3, HidesEncoding: x.config.HidesEncoding(x.behavior.Origin), Viewer: x.viewer(),
 	})
 }
 

@@ -152,7 +152,7 @@ func (p *Pipeline) questionOf(ctx context.Context, x *visit) (*question, bool) {
 	if x.slicing != nil {
 		return x.slicing, true
 	}
-	o, ok := x.config.Origin(&x.behavior.Origin)
+	o, ok := x.config.Origin(x.behavior.Origin)
 	if !ok {
 		return nil, false
 	}

@@ -17,7 +17,7 @@ import (
 // refresh asks the origin about the object that has answered though it is stale
 // (D13.24): once for each key, and for nobody in particular. The viewer has its answer.
 func (p *Pipeline) refresh(ctx context.Context, x *visit) {
-	o, ok := x.config.Origin(&x.behavior.Origin)
+	o, ok := x.config.Origin(x.behavior.Origin)
 	if !ok || p.keep(ctx, x) {
 		return
 	}
