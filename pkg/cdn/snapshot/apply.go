@@ -25,6 +25,7 @@ type Change struct {
 
 // Applied is what became of one change, for traces and logs.
 type Applied struct {
+	Key         string // of etcd
 	Resource    string
 	ModRevision int64
 	// Traceparent and Tracestate are of the request that wrote the record.

@@ -65,7 +65,7 @@ func (b *builder) release(w *item) {
 // resource.
 func (b *builder) put(w *item) (Applied, bool) {
 	applied := Applied{
-		Resource: w.resource(), ModRevision: w.ModRevision, Deleted: w.Deleted,
+		Key: w.Key, Resource: w.resource(), ModRevision: w.ModRevision, Deleted: w.Deleted,
 		Traceparent: w.record.Traceparent, Tracestate: w.record.Tracestate,
 	}
 	b.rejected.del(w.Key)

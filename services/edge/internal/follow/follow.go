@@ -76,6 +76,7 @@ type Follower struct {
 
 	// Of the one goroutine that applies.
 	edges   map[string]struct{} // keys of the registered edges
+	known   bool                // this edge is one of them
 	intent  snapshot.Change     // what operators want of this edge; without a key: nothing
 	before  time.Time           // when etcd was last heard of, in an earlier run too
 	failing bool
@@ -194,7 +195,7 @@ func (f *Follower) apply(ctx context.Context, b mirror.Batch) {
 	if b.Reset {
 		base = snapshot.Empty().WithSecrets(f.cfg.Secrets)
 		clear(f.edges)
-		f.intent = snapshot.Change{}
+		f.known, f.intent = false, snapshot.Change{}
 	}
 	changes := make([]snapshot.Change, len(b.Events))
 	for i, e := range b.Events {
@@ -226,8 +227,10 @@ func (f *Follower) track(changes []snapshot.Change) {
 		switch kind, id := keys.Parse(c.Key); {
 		case kind == keys.KindEdge && c.Deleted:
 			delete(f.edges, c.Key)
+			f.known = f.known && id != f.cfg.Edge
 		case kind == keys.KindEdge:
 			f.edges[c.Key] = struct{}{}
+			f.known = f.known || id == f.cfg.Edge
 		case kind == keys.KindEdgeIntent && id == f.cfg.Edge && c.Deleted:
 			f.intent = snapshot.Change{}
 		case kind == keys.KindEdgeIntent && id == f.cfg.Edge:
@@ -263,10 +266,9 @@ func (f *Follower) acknowledge(since time.Time, source edgev1.EdgeStatus_Source,
 	if was := f.status.Swap(&Status{Loaded: true, Since: since, Source: source, Edges: len(f.edges), Draining: draining}); was.Draining != draining {
 		f.cfg.Log.Info("draining on request of an operator", slog.Bool("draining", draining))
 	}
-	_, registered := f.edges[keys.Edge(f.cfg.Edge)]
 	p.last = report.Progress{
 		Snapshot: f.current.Load(), Since: since, Source: source, Changes: changes,
-		Edges: len(f.edges), Registered: registered, Draining: draining, Met: f.cfg.Invalidations.Met(),
+		Edges: len(f.edges), Registered: f.known, Draining: draining, Met: f.cfg.Invalidations.Met(),
 	}
 	p.last.Obeyed = p.obeyed()
 	f.cfg.Report.Applied(p.last)

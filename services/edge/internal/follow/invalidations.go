@@ -60,7 +60,7 @@ func (f *Follower) orders(ctx context.Context, changes []snapshot.Change, s *sna
 		}
 		orders, records = append(orders, o), append(records, c)
 		done.Applied = append(done.Applied, snapshot.Applied{
-			Resource: keys.InvalidationName(distribution, id), ModRevision: c.ModRevision,
+			Key: c.Key, Resource: keys.InvalidationName(distribution, id), ModRevision: c.ModRevision,
 			Traceparent: record.GetTraceparent(), Tracestate: record.GetTracestate(),
 		})
 	}

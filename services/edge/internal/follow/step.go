@@ -20,16 +20,8 @@ func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report, edge 
 		var a snapshot.Applied
 		known := true
 		switch kind {
-		case keys.KindDistribution:
-			a, known = became(keys.Distributions.Name(id))
-		case keys.KindCachePolicy:
-			a, known = became(keys.CachePolicies.Name(id))
-		case keys.KindOriginRequestPolicy:
-			a, known = became(keys.OriginRequestPolicies.Name(id))
-		case keys.KindCertificate:
-			a, known = became(keys.Certificates.Name(id))
-		case keys.KindOrigin:
-			a, known = became(keys.Origins.Name(id))
+		case keys.KindDistribution, keys.KindCachePolicy, keys.KindOriginRequestPolicy, keys.KindCertificate, keys.KindOrigin:
+			a, known = became(c.Key)
 		case keys.KindEpoch, keys.KindEdge:
 		case keys.KindEdgeIntent:
 			known = id == edge
@@ -47,18 +39,18 @@ func step(b mirror.Batch, changes []snapshot.Change, done snapshot.Report, edge 
 	return out
 }
 
-// outcomes finds what became of a resource. A change is usually one record: no map
+// outcomes finds what became of a key. A change is usually one record: no map
 // for that.
-func outcomes(applied []snapshot.Applied) func(resource string) (snapshot.Applied, bool) {
+func outcomes(applied []snapshot.Applied) func(key string) (snapshot.Applied, bool) {
 	if len(applied) == 1 {
-		return func(resource string) (snapshot.Applied, bool) { return applied[0], applied[0].Resource == resource }
+		return func(key string) (snapshot.Applied, bool) { return applied[0], applied[0].Key == key }
 	}
 	became := make(map[string]snapshot.Applied, len(applied))
 	for _, a := range applied {
-		became[a.Resource] = a
+		became[a.Key] = a
 	}
-	return func(resource string) (snapshot.Applied, bool) {
-		a, ok := became[resource]
+	return func(key string) (snapshot.Applied, bool) {
+		a, ok := became[key]
 		return a, ok
 	}
 }
