@@ -270,5 +270,16 @@ func (g *Group[H]) Reserve(n int64) (release func(), err error) {
 	case !g.take(n, g.max):
 		return nil, ErrFull
 	}
-	return sync.OnceFunc(func() { g.bytes.Add(-n) }), nil
+	return g.released(n), nil
 }
+
+// Spare charges n bytes, as Reserve does, for what can be done without: it leaves half of
+// all to fills and answers.
+func (g *Group[H]) Spare(n int64) (release func(), ok bool) {
+	if !g.take(n, g.max/2) {
+		return nil, false
+	}
+	return g.released(n), true
+}
+
+func (g *Group[H]) released(n int64) func() { return sync.OnceFunc(func() { g.bytes.Add(-n) }) }

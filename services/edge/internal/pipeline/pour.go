@@ -39,6 +39,8 @@ func (p *Pipeline) pour(
 	}
 	if w == nil {
 		p.forget(q, res.Status, a.Reason, body.Shared)
+	} else {
+		defer w.free()
 	}
 	if body.Spill != nil && body.Size != 0 {
 		defer w.progress.stop()
