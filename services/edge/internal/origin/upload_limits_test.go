@@ -179,3 +179,33 @@ func TestClosedEarly(t *testing.T) {
 		t.Errorf("D16.11: %v, %d connections", err, conns.Load())
 	}
 }
+
+// untouched is a body that nobody is to read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("D4.10: the body was read before there was a connection")
+	return 0, io.EOF
+}
+
+// A viewer that waits for 100 Continue is told to go on by the first read of its body: not
+// while nobody is there to take it.
+func TestBodyIsNotReadWithoutAConnection(t *testing.T) {
+	nobody := serve(t, func(*peer) {})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := *nobody
+	gone.HTTPPort = l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := newTestClient(t, Config{})
+	if _, err := c.Fetch(t.Context(), sending(&gone, "POST", untouched{t}, 5)); err == nil {
+		t.Error("an answer of nobody")
+	}
+	c.Close()
+	_, err = c.Fetch(t.Context(), sending(nobody, "POST", untouched{t}, -1))
+	wantKind(t, err, Overloaded)
+}
