@@ -112,6 +112,19 @@ func (f Fields) Clone(extra int) Fields {
 	return out
 }
 
+// AppendLower appends a name in lower case: switch string(AppendLower(room[:0], name))
+// costs no memory, with room on the stack.
+func AppendLower(b []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
 // Equal compares two header names.
 func Equal(a, b string) bool {
 	return len(a) == len(b) && (a == b || strings.EqualFold(a, b))

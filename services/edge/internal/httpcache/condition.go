@@ -130,8 +130,9 @@ func lastModified(stored Response) (time.Time, bool) {
 func NotModifiedHeader(stored header.Fields) header.Fields {
 	tagged := stored.Has("ETag")
 	out := make(header.Fields, 0, len(stored))
+	var room [longestKnown]byte
 	for _, f := range stored {
-		switch strings.ToLower(f.Name) {
+		switch string(header.AppendLower(room[:0], f.Name)) {
 		case "age", "cache-control", "content-location", "date", "etag", "expires", "vary":
 			out = append(out, f)
 		case "last-modified":

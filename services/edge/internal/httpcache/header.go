@@ -40,15 +40,16 @@ func ViewerHeader(h header.Fields, p Policy) header.Fields {
 // all later viewers, and to those who waited for the same answer: without Age,
 // which is computed for each (D17.8), and without the fields that
 // no-cache="…" and private="…" name (D13.8, D17.7, RFC 9111 §5.2.2.4, §5.2.2.7). viewer
-// is not changed.
+// is not changed, and shared with the result if nothing goes.
 func StoredHeader(viewer header.Fields, p Policy) header.Fields {
 	c, _ := controlOf(viewer, p)
-	out := viewer.Clone(0)
-	out.Filter(func(f header.Field) bool {
-		return !header.Equal(f.Name, "Age") &&
-			!containsName(c.NoCacheFields, f.Name) && !containsName(c.PrivateFields, f.Name)
-	})
-	return out
+	goes := func(f header.Field) bool {
+		return header.Equal(f.Name, "Age") || containsName(c.NoCacheFields, f.Name) || containsName(c.PrivateFields, f.Name)
+	}
+	if !slices.ContainsFunc(viewer, goes) {
+		return slices.Clip(viewer)
+	}
+	return slices.DeleteFunc(viewer.Clone(0), goes)
 }
 
 // Merge returns the stored header refreshed by that of a 304: each field of fresh
@@ -74,6 +75,9 @@ func Merge(stored, fresh header.Fields, p Policy) header.Fields {
 	return out
 }
 
+// longestKnown is how long the names are that are looked for here, or longer.
+const longestKnown = 32
+
 // forOneHop lists the fields that concern one connection only (D17.2, RFC 9110 §7.6.1,
 // RFC 9111 §3.1), with Transfer-Encoding, which each connection chooses anew (D17.3).
 func forOneHop(name string, p Policy) bool {
@@ -81,7 +85,8 @@ func forOneHop(name string, p Policy) bool {
 	if len(name) >= len(proxy) && strings.EqualFold(name[:len(proxy)], proxy) && p.Semantics == CloudFront {
 		return true
 	}
-	switch strings.ToLower(name) {
+	var room [longestKnown]byte
+	switch string(header.AppendLower(room[:0], name)) {
 	case "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
 		"proxy-authenticate", "proxy-authentication-info", "proxy-authorization", "proxy-connection":
 		return true
@@ -92,7 +97,8 @@ func forOneHop(name string, p Policy) bool {
 
 // dropped lists the fields that pass no hop of ours for other reasons.
 func dropped(name string, p Policy) bool {
-	switch strings.ToLower(name) {
+	var room [longestKnown]byte
+	switch string(header.AppendLower(room[:0], name)) {
 	case "via":
 		return p.Semantics == CloudFront // D17.4
 	case "set-cookie":
@@ -106,7 +112,8 @@ func dropped(name string, p Policy) bool {
 
 // describesBody lists the fields that a 304 leaves as they are (D14.6).
 func describesBody(name string, p Policy) bool {
-	switch strings.ToLower(name) {
+	var room [longestKnown]byte
+	switch string(header.AppendLower(room[:0], name)) {
 	case "content-encoding", "content-length", "content-range":
 		return true
 	case "content-type":
