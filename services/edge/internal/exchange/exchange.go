@@ -56,12 +56,27 @@ type Request struct {
 
 // Own makes the strings of r its own, so that they outlive the exchange.
 func (r *Request) Own() {
-	for _, s := range []*string{&r.Method, &r.Target, &r.Host, &r.Scheme, &r.Upgrade, &r.ServerName} {
-		*s = strings.Clone(*s)
+	all := [...]*string{&r.Method, &r.Target, &r.Host, &r.Scheme, &r.Upgrade, &r.ServerName}
+	n := 0
+	for _, s := range all {
+		n += len(*s)
+	}
+	for _, f := range r.Header {
+		n += len(f.Name) + len(f.Value)
+	}
+	var room strings.Builder // one for all of them
+	room.Grow(n)
+	own := func(s string) string {
+		begin := room.Len()
+		room.WriteString(s)
+		return room.String()[begin:]
+	}
+	for _, s := range all {
+		*s = own(*s)
 	}
 	h := make(header.Fields, len(r.Header))
 	for i, f := range r.Header {
-		h[i] = header.Field{Name: strings.Clone(f.Name), Value: strings.Clone(f.Value)}
+		h[i] = header.Field{Name: own(f.Name), Value: own(f.Value)}
 	}
 	r.Header = h
 }

@@ -64,6 +64,22 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
+// BenchmarkMiss is one viewer that asks for something else each time.
+func BenchmarkMiss(b *testing.B) {
+	e, r := hitEdge(b)
+	ctx := b.Context()
+	var target []byte
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		target = strconv.AppendInt(append(target[:0], "/index/"...), int64(n), 10)
+		cold := *r
+		cold.Target = string(target)
+		e.Serve(ctx, &cold, discard{})
+	}
+}
+
 // BenchmarkCollapse is 100 viewers at one cold key: their answers from one origin
 // request.
 func BenchmarkCollapse(b *testing.B) {

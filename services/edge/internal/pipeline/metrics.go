@@ -25,6 +25,9 @@ const classes = 6
 type metrics struct {
 	collapsed, fetches metric.Int64Counter
 
+	// fetched are the attributes of a fetch that was answered, which most are.
+	fetched []metric.AddOption
+
 	sets [outcomes][classes][len(protocols)]attribute.Set
 
 	gauges metric.Registration
@@ -34,7 +37,7 @@ type metrics struct {
 
 func newMetrics(provider metric.MeterProvider, p *Pipeline) (*metrics, error) {
 	meter := provider.Meter(scope)
-	m := &metrics{began: p.Now()}
+	m := &metrics{began: p.Now(), fetched: []metric.AddOption{fetchOf("fetch", "answer")}}
 	var errs [2]error
 	m.collapsed, errs[0] = meter.Int64Counter("seafront.edge.collapsed",
 		metric.WithDescription("Viewer requests answered by the fill of another."))
@@ -85,6 +88,10 @@ func (m *metrics) request(ctx context.Context, x *visit, took time.Duration) {
 // origin counts one request to an origin. What came of it is a word of package
 // origin, so there are few.
 func (m *metrics) origin(ctx context.Context, validating bool, err error) {
+	if !validating && err == nil {
+		m.fetches.Add(ctx, 1, m.fetched...)
+		return
+	}
 	kind, result := "fetch", "answer"
 	if validating {
 		kind = "validate"
@@ -92,7 +99,11 @@ func (m *metrics) origin(ctx context.Context, validating bool, err error) {
 	if err != nil {
 		result = failureOf(err)
 	}
-	m.fetches.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", kind), attribute.String("result", result)))
+	m.fetches.Add(ctx, 1, fetchOf(kind, result))
+}
+
+func fetchOf(kind, result string) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("kind", kind), attribute.String("result", result)))
 }
 
 // failureOf is the word for a failed origin request.

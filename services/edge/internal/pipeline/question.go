@@ -100,7 +100,10 @@ func (p *Pipeline) addHops(h *header.Fields, x *visit) {
 		viewer = before + "," + viewer
 	}
 	h.Set("X-Forwarded-For", viewer)
-	via := p.Brand.Via(fmt.Sprintf("%d.%d", x.req.Major, x.req.Minor), p.pseudonym)
+	via := p.words.via // of HTTP/1.1
+	if x.req.Major != 1 || x.req.Minor != 1 {
+		via = p.Brand.Via(fmt.Sprintf("%d.%d", x.req.Major, x.req.Minor), p.pseudonym)
+	}
 	if before, ok := x.header.Joined("Via", ", "); ok && before != "" {
 		via = before + ", " + via
 	}

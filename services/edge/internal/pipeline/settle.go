@@ -52,9 +52,9 @@ func (p *Pipeline) save(q *question, o *store.Object, pieces [][]byte, vary http
 	for _, piece := range pieces {
 		o.Size += int64(len(piece))
 	}
-	if q.request.Method != "HEAD" && o.Status != 204 {
+	if length := strconv.FormatInt(o.Size, 10); q.request.Method != "HEAD" && o.Status != 204 && o.Header.Get("Content-Length") != length {
 		o.Header = o.Header.Clone(1) // readers have the other one
-		o.Header.Set("Content-Length", strconv.FormatInt(o.Size, 10))
+		o.Header.Set("Content-Length", length)
 	}
 	o.Prepare(httpcache.NotModifiedHeader)
 	p.vary(q, o, vary)
