@@ -254,6 +254,48 @@ func TestFullFileSystem(t *testing.T) {
 	}
 }
 
+// A stop in order on a full file system leaves an index if what is oldest makes room for
+// it, and is one in any case.
+func TestStopOnAFullFileSystem(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		times int // that there is no room for the index
+		clean bool
+	}{{"room is made", 2, true}, {"room is taken by others", 1000, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, left := t.TempDir(), tt.times
+			l, f, _, j := faulty(t, dir)
+			for i := range 200 {
+				if err := putOn(l, fmt.Sprint(i), i, 2000); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Sync(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.fails(func(op, name string) error {
+				if (op == "write" || op == "create") && strings.HasPrefix(name, snapshotName) && left > 0 {
+					left--
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+			if told := strings.Contains(j.String(), "no room for its index"); told == tt.clean {
+				t.Errorf("told: %v\n%s", told, j)
+			}
+			again := start(t, small(dir))
+			defer again.close()
+			<-again.Loaded()
+			if r := again.Recovery(); r.Clean != tt.clean || r.Refused != "" || get(t, again.Log, "199") != 199 {
+				t.Errorf("recovery = %+v, the newest is version %d", r, get(t, again.Log, "199"))
+			}
+		})
+	}
+}
+
 func TestSegmentThatCannotBeRemoved(t *testing.T) {
 	dir := t.TempDir()
 	l, f, _, j := faulty(t, dir)

@@ -218,7 +218,18 @@ func (l *Log) finish() error {
 	case lost:
 		l.disown(ctx, "removals could not be written")
 	case err == nil && !disowned && !l.loading.Load():
-		err = l.writeSnapshot(ctx)
+		err = l.leaveIndex(ctx)
+	}
+	return err
+}
+
+// leaveIndex writes the index of a stop in order. On a full file system the oldest
+// segments make room; if others take that, the next start reads the segments instead.
+func (l *Log) leaveIndex(ctx context.Context) error {
+	err := l.withSpace(ctx, func() error { return l.writeSnapshot(ctx) })
+	if full(err) {
+		l.cfg.Log.WarnContext(ctx, "disk cache has no room for its index", slog.String("directory", l.cfg.Dir), slog.Any("error", err))
+		return nil
 	}
 	return err
 }
