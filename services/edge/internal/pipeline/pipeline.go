@@ -9,8 +9,7 @@
 // one event; it sees one configuration; a hit takes no lock, parses nothing of the
 // configuration and makes no span unless it is sampled. It knows no server library:
 // package exchange is all that it shares with the adapters. Decisions about
-// freshness, keys and conditions are made by the pure packages that it calls. Range
-// requests are not built: every answer is whole.
+// freshness, keys, conditions and ranges are made by the pure packages that it calls.
 package pipeline
 
 import (
