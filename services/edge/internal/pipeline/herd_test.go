@@ -39,6 +39,7 @@ func TestHerd(t *testing.T) {
 	if total.Load() != viewers || most.Load() > limit {
 		t.Errorf("%d origin requests for %d viewers, up to %d at a time", total.Load(), viewers, most.Load())
 	}
+	waitStored(e) // viewers have their answers a moment before
 	if s := client.Stats(); s.Active != 0 || s.Queued != 0 {
 		t.Errorf("left over: %+v", s)
 	}

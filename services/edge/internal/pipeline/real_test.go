@@ -160,6 +160,7 @@ func TestRawOrigin(t *testing.T) {
 			if g.header.Has("X-Hop") || g.header.Has("Keep-Alive") || len(g.header.Values("Via")) != 1 {
 				t.Errorf("D17.2, D17.4: %v", g.header)
 			}
+			waitStored(e)
 			if stored := e.Store.Stats().Memory.Records == 1; stored != tt.stored {
 				t.Errorf("stored: %v, want %v", stored, tt.stored)
 			}
