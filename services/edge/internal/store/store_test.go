@@ -99,7 +99,11 @@ func TestOffer(t *testing.T) {
 		s := open(1<<16, nil).Store
 		var asked *Object
 		stays := func(answer bool) func(*Object) bool {
-			return func(now *Object) bool { asked = now; return answer }
+			return func(now *Object) bool {
+				seen := *now // it is valid until then
+				asked = &seen
+				return answer
+			}
 		}
 		first, second := &Object{Key: "k", Stamp: began.Stamp()}, &Object{Key: "k", Stamp: began.Stamp()}
 		s.Offer(first, stays(true))

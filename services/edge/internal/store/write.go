@@ -3,9 +3,16 @@
 package store
 
 import (
+	"slices"
+	"sync"
+
 	"github.com/seafront-cdn/seafront/pkg/cdn/cachekey"
 	"github.com/seafront-cdn/seafront/services/edge/internal/disk"
 )
+
+// heads has *[]byte for heads of records that are being written, views *View that nobody
+// uses.
+var heads, views sync.Pool //nolint:gochecknoglobals // pools of buffers are no state
 
 // Put makes o the object of its key and says whether it could: one that is dead or too
 // large is not kept, and what was stored before is gone.
@@ -37,9 +44,18 @@ func (s *Store) fits(o *Object) bool {
 // only for a short while does not go on disk.
 func (s *Store) write(o *Object) bool {
 	o.version = s.versions.Add(1)
+	room, ok := heads.Get().(*[]byte)
+	if !ok {
+		room = new([]byte)
+	}
+	defer heads.Put(room)
 	n := o.headLength()
+	head := slices.Grow((*room)[:0], n)[:n]
+	*room = head
+	clear(head)
+	o.encodeHead(head)
 	stored := s.memory.Set([]byte(o.Key), n+o.bodyLength(), func(b []byte) {
-		o.encodeHead(b)
+		copy(b, head)
 		for _, piece := range o.Body {
 			n += copy(b[n:], piece)
 		}
@@ -54,8 +70,6 @@ func (s *Store) write(o *Object) bool {
 		s.disk.Delete(string(o.Key))
 		return stored
 	}
-	head := make([]byte, o.headLength())
-	o.encodeHead(head)
 	at := o.Stamp.Moment()
 	return s.disk.Put(string(o.Key), disk.Stamp{Era: at.Era, Revision: at.Revision}, head, o.Body...) == nil || stored
 }
@@ -77,9 +91,14 @@ func (s *Store) Offer(o *Object, stays func(now *Object) bool) {
 	}
 	lock := s.lock(o.Key)
 	defer lock.Unlock()
-	var now View
-	stay := s.peek(o.Key, &now, false) && s.Alive(&now.Object) && stays(&now.Object)
+	now, ok := views.Get().(*View)
+	if !ok {
+		now = new(View)
+	}
+	stay := s.peek(o.Key, now, false) && s.Alive(&now.Object) && stays(&now.Object)
 	now.Release()
+	*now = View{}
+	views.Put(now)
 	if !stay {
 		s.put(o)
 	}
