@@ -42,12 +42,12 @@ func (p *Pipeline) pour(
 	} else {
 		defer w.free()
 	}
-	if body.Spill != nil && body.Size != 0 {
+	body.Arrived, body.Whole = res.Arrived()
+	if body.Spill != nil && body.Size != 0 && !body.Whole {
 		defer w.progress.stop()
 		begun.spilled = &sliced{p: p, id: w.id, size: body.Size, validator: validator, coming: &w.progress}
 		w.partial = validator != "" && body.Size > body.Keep && p.announce(f, q, res, object, w.id, a.Vary)
 	}
-	body.Arrived, body.Whole = res.Arrived()
 	f.Begin(begun, body)
 	pieces, whole, err := f.Copy(ctx, res.Body)
 	_ = res.Body.Close() // the connection is free for others while this is stored
