@@ -123,7 +123,7 @@ func (p *Pipeline) consider(ctx context.Context, key []byte, s *search) bool {
 	if !ok {
 		return false
 	}
-	if s.wants.Method != "HEAD" && !p.sendable(&v.Object) {
+	if s.wants.Method != "HEAD" && !p.sendable(&v.Object, s.fields) {
 		v.Release() // it cannot be sent to its end
 		return false
 	}

@@ -170,13 +170,20 @@ func (p *Pipeline) questionOf(ctx context.Context, x *visit) (*question, bool) {
 	return x.slicing, true
 }
 
+// fewSlices is how many are looked for on each hit before it is asked whether they could
+// be fetched: of an object of gigabytes it would be thousands.
+const fewSlices = 16
+
 // sendable says whether the body of an object can be sent to its end: the slices that it lies
-// in are there, or can be fetched.
-func (p *Pipeline) sendable(o *store.Object) bool {
-	if o.Slices == 0 || p.Store.HasSlices(o.Slices, byterange.SlicesOf(byterange.Range{Length: o.Size})) {
-		return true
-	}
-	h := o.Fields(nil)
+// in are there, or can be fetched. It writes into room.
+func (p *Pipeline) sendable(o *store.Object, room header.Fields) bool {
+	return o.Slices == 0 || o.Size > fewSlices*byterange.SliceSize && fetchable(o, room) ||
+		p.Store.HasSlices(o.Slices, byterange.SlicesOf(byterange.Range{Length: o.Size})) || fetchable(o, room)
+}
+
+// fetchable says whether slices of an object can be asked for by themselves.
+func fetchable(o *store.Object, room header.Fields) bool {
+	h := o.Fields(room[:0])
 	_, strong := byterange.Strong(h, o.ResponseTime)
 	return strong && header.Equal(h.Get("Accept-Ranges"), "bytes")
 }
