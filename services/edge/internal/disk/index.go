@@ -165,11 +165,8 @@ func (x *index) set(h hash, p place, flags uint32) {
 	x.countIn(p, 1)
 }
 
-// get returns where h is and takes a reference to its segment, and counts the hit.
-func (x *index) get(h hash) (p place, verified bool, seg *segment) { return x.hold(h, 1) }
-
-// hold is get that counts as so many hits.
-func (x *index) hold(h hash, hits uint32) (p place, verified bool, seg *segment) {
+// get returns where h is, takes a reference to its segment, and counts so many hits.
+func (x *index) get(h hash, hits uint32) (p place, verified bool, seg *segment) {
 	s := x.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()

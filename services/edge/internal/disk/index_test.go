@@ -44,7 +44,7 @@ func TestIndexIsItsModel(t *testing.T) {
 					want[h] = p
 				}
 			case 6:
-				if got, _, seg := x.get(h); (seg != nil) != there || got != now {
+				if got, _, seg := x.get(h, 1); (seg != nil) != there || got != now {
 					t.Fatalf("get = %v, %v, want %v, %v", got, seg != nil, now, there)
 				}
 			}
@@ -101,13 +101,13 @@ func TestHits(t *testing.T) {
 	h, p := hash{1}, place{offset: 1, size: 1 << 20, lead: 9}
 	x.set(h, p, 0)
 	for range 2 * mostHits {
-		x.get(h)
+		x.get(h, 1)
 	}
 	if hits, is := x.at(h, p); hits != mostHits || !is {
 		t.Errorf("hits = %d, %v", hits, is)
 	}
 	x.verify(h, p)
-	if now, verified, _ := x.get(h); now != p || !verified {
+	if now, verified, _ := x.get(h, 1); now != p || !verified {
 		t.Errorf("%v, %v", now, verified)
 	}
 }

@@ -48,7 +48,7 @@ func (l *Log) ref(ctx context.Context, key string, hits uint32) (*Ref, bool) {
 		return nil, false
 	}
 	h := l.id.hash(key)
-	p, verified, seg := l.index.hold(h, hits)
+	p, verified, seg := l.index.get(h, hits)
 	if seg == nil {
 		return nil, false
 	}
