@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package http1
+package exchange
 
-// Reason says why a request was refused before it reached the handler. Its String is
-// the word of the metric.
+// StatusHeadTooLarge has no name in the registry (D4.6).
+const StatusHeadTooLarge = 494
+
+// Reason says why a request is refused before it reaches the handler, whatever the
+// protocol. Its String is the word of metrics and logs.
 type Reason uint8
 
 // Reasons for refusals. The zero value is none.
@@ -28,8 +31,9 @@ const (
 	HeadTooLarge
 	BodyTooLarge
 	SlowHead
+	Overloaded
 
-	reasons // how many there are
+	Reasons // how many there are, with none
 )
 
 // String is the word for metrics and logs.
@@ -69,6 +73,8 @@ func (r Reason) String() string {
 		return "body_too_large"
 	case SlowHead:
 		return "slow_head"
+	case Overloaded:
+		return "overloaded"
 	}
 	return "none"
 }
@@ -85,11 +91,13 @@ func (r Reason) Status() int {
 	case URLTooLong:
 		return 414 // D4.6
 	case HeadTooLarge:
-		return statusHeadTooLarge // D4.6
+		return StatusHeadTooLarge // D4.6
 	case BodyTooLarge:
 		return 413 // D4.8
 	case SlowHead:
 		return 408
+	case Overloaded:
+		return 503
 	}
 	return 400
 }
@@ -105,12 +113,14 @@ func (r Reason) Sentence() string {
 		return "The expectation of this request cannot be met."
 	case 414:
 		return "The URL of this request is too long."
-	case statusHeadTooLarge:
+	case StatusHeadTooLarge:
 		return "The header of this request is too large."
 	case 413:
 		return "The body of this request is too large."
 	case 408:
 		return "This request took too long to arrive."
+	case 503:
+		return "The server is short of memory. Try again later."
 	}
 	return "Bad request."
 }

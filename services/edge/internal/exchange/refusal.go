@@ -13,10 +13,7 @@ type Refusal struct {
 	// Request is as much of it as is known, perhaps no more than the viewer. It has
 	// neither header nor body.
 	Request Request
-	// Status is that of the answer.
-	Status int
-	// Reason is the word for logs, Sentence is for the viewer.
-	Reason, Sentence string
+	Why     Reason
 }
 
 // Refuser answers what is refused. Refuse sends one answer through to, which ends the
@@ -31,9 +28,9 @@ type Plain struct{}
 // Refuse answers.
 func (Plain) Refuse(ctx context.Context, r *Refusal, to Sender) {
 	_, _ = to.Send(ctx, &Answer{ // the adapter knows what became of it
-		Status: r.Status,
+		Status: r.Why.Status(),
 		Header: header.Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}},
-		Body:   Bytes([]byte(r.Sentence + "\n")),
+		Body:   Bytes([]byte(r.Why.Sentence() + "\n")),
 		Close:  true,
 	})
 }

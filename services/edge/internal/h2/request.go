@@ -16,9 +16,6 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
-// statusHeaderTooLarge has no name in the registry (D4.6).
-const statusHeaderTooLarge = 494
-
 // errSlow is what reading a body ends with that does not come.
 var errSlow = fmt.Errorf("request body is too slow: %w", os.ErrDeadlineExceeded)
 
@@ -37,9 +34,9 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // x/net resets the stream
 	}
 	to := &sender{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead, stall: a.cfg.StallTimeout, draining: a.cfg.Draining}
-	if why, refused := a.refusal(r); refused {
-		a.metrics.refuse(r.Context(), why.Status)
-		a.cfg.Refuser.Refuse(r.Context(), &why, to)
+	if why := a.refusal(r); why != 0 {
+		a.metrics.refuse(r.Context(), why.Status())
+		a.cfg.Refuser.Refuse(r.Context(), &exchange.Refusal{Request: a.known(r), Why: why}, to)
 	} else {
 		a.cfg.Handler.Serve(r.Context(), a.request(r), to)
 	}
@@ -50,25 +47,21 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *adapter) overloaded() bool { return a.cfg.Overloaded != nil && a.cfg.Overloaded() }
 
-// refusal says how a request is refused, if it is: with the words that package http1
-// has for the same.
-func (a *adapter) refusal(r *http.Request) (why exchange.Refusal, refused bool) {
-	no := func(status int, reason, sentence string) (exchange.Refusal, bool) {
-		return exchange.Refusal{Request: a.known(r), Status: status, Reason: reason, Sentence: sentence}, true
-	}
+// refusal says why a request is refused, if it is.
+func (a *adapter) refusal(r *http.Request) exchange.Reason {
 	switch {
 	case a.overloaded():
-		return no(http.StatusServiceUnavailable, "overloaded", "The server is short of memory. Try again later.")
+		return exchange.Overloaded
 	case len("https://")+len(r.Host)+len(r.RequestURI) > a.cfg.MaxURLBytes:
-		return no(http.StatusRequestURITooLong, "url_too_long", "The URL of this request is too long.")
+		return exchange.URLTooLong
 	case a.tooLarge(r):
-		return no(statusHeaderTooLarge, "head_too_large", "The header of this request is too large.")
+		return exchange.HeadTooLarge
 	case !lengthIsRight(r):
-		return no(http.StatusBadRequest, "content_length", "Bad request.")
+		return exchange.BadLength
 	case r.ContentLength > a.cfg.MaxBodyBytes:
-		return no(http.StatusRequestEntityTooLarge, "body_too_large", "The body of this request is too large.")
+		return exchange.BodyTooLarge
 	}
-	return exchange.Refusal{}, false
+	return 0
 }
 
 // tooLarge says whether request line and header, as HTTP/1.1 would write them, are

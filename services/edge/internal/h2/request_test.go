@@ -197,7 +197,7 @@ func TestRefusedRequests(t *testing.T) {
 					t.Fatalf("status %q, reset %v, want status %q", head.status(), code, tt.status)
 				}
 				if ours := tt.status == "414" || tt.status == "494" || strings.Contains(tt.name, "§8.1.1"); ours != (len(refused) == 1) ||
-					ours && (strconv.Itoa(refused[0].Status) != tt.status || refused[0].Request.Host != "x.cdn.test" || refused[0].Request.Viewer != peer.Address) {
+					ours && (strconv.Itoa(refused[0].Why.Status()) != tt.status || refused[0].Request.Host != "x.cdn.test" || refused[0].Request.Viewer != peer.Address) {
 					t.Errorf("D4.7: told of %+v", refused)
 				}
 				if tt.status != reset && tt.status != "431" && tt.status != "400" {

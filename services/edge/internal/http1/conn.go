@@ -119,7 +119,7 @@ func (c *conn) serve(ctx context.Context) {
 }
 
 // refuse answers what is no request, and ends the connection.
-func (c *conn) refuse(ctx context.Context, why Reason) {
+func (c *conn) refuse(ctx context.Context, why exchange.Reason) {
 	c.server.metrics.refuse(why)
 	known := exchange.Request{
 		Method: c.Method, Target: c.Target, Host: c.Host, Scheme: c.scheme(), Major: 1, Minor: c.Minor,
@@ -131,7 +131,7 @@ func (c *conn) refuse(ctx context.Context, why Reason) {
 	c.message = message{Request: known}
 	c.answer.reset()
 	c.body.over.Store(true)
-	c.server.cfg.Refuser.Refuse(ctx, &exchange.Refusal{Request: known, Status: why.Status(), Reason: why.String(), Sentence: why.Sentence()}, c)
+	c.server.cfg.Refuser.Refuse(ctx, &exchange.Refusal{Request: known, Why: why}, c)
 	if c.answer.whole {
 		c.linger()
 	}

@@ -10,13 +10,10 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
-// statusHeadTooLarge has no name in the registry.
-const statusHeadTooLarge = 494
-
 // reasonPhrase is what stands after a status in the first line. A status that nobody
 // has heard of has none, which is in order (RFC 9112 §4).
 func reasonPhrase(status int) string {
-	if status == statusHeadTooLarge {
+	if status == exchange.StatusHeadTooLarge {
 		return "Request header too large" // D4.6
 	}
 	return http.StatusText(status)

@@ -5,6 +5,8 @@ package http1
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
 // framing collects the fields that say where a request ends and whether another may
@@ -23,7 +25,7 @@ type framing struct {
 }
 
 // note remembers a field. It may shorten the value.
-func (f *framing) note(name []byte, value *[]byte) Reason {
+func (f *framing) note(name []byte, value *[]byte) exchange.Reason {
 	switch len(name) {
 	case len("expect"):
 		if is(name, "expect") {
@@ -55,17 +57,17 @@ func (f *framing) note(name []byte, value *[]byte) Reason {
 // announce reads a Content-Length: one number of digits (RFC 9110 §8.6). A second one
 // is refused even if it says the same (D4.11): whoever gets it next may disagree.
 // Zeros before the number are dropped, since some read it as octal then.
-func (f *framing) announce(value *[]byte) Reason {
+func (f *framing) announce(value *[]byte) exchange.Reason {
 	b := *value
 	if f.lengths++; f.lengths > 1 || !allDigits(b) {
-		return BadLength
+		return exchange.BadLength
 	}
 	for len(b) > 1 && b[0] == '0' {
 		b = b[1:]
 	}
 	n, err := strconv.ParseInt(view(b), 10, 64)
 	if err != nil {
-		return BadLength
+		return exchange.BadLength
 	}
 	f.length, *value = n, b
 	return 0
@@ -73,19 +75,19 @@ func (f *framing) announce(value *[]byte) Reason {
 
 // coding reads a Transfer-Encoding. Chunked is the only one that is known; a list of
 // others with chunked at its end has a framing that could be read, all else has none.
-func (f *framing) coding(value []byte) Reason {
+func (f *framing) coding(value []byte) exchange.Reason {
 	if is(value, "chunked") {
 		f.chunked = true
 		return 0
 	}
 	last := bytes.LastIndexByte(value, ',')
 	if last < 0 || !is(trim(value[last+1:]), "chunked") {
-		return BadCoding
+		return exchange.BadCoding
 	}
 	for before := value[:last]; ; {
 		one, rest, more := bytes.Cut(before, []byte(","))
 		if one = trim(one); len(one) == 0 || is(one, "chunked") {
-			return BadCoding
+			return exchange.BadCoding
 		}
 		if before = rest; !more {
 			f.coded = true
@@ -113,30 +115,30 @@ func (f *framing) options(value []byte) {
 
 // host checks the Host field (RFC 9112 §3.2). An empty one is for targets that bring
 // an authority.
-func (f *framing) host(m *message) Reason {
+func (f *framing) host(m *message) exchange.Reason {
 	if f.hosts > 1 || f.hosts == 0 && m.Minor > 0 {
-		return BadHost
+		return exchange.BadHost
 	}
 	if len(f.authority) > 0 && !isAuthority(f.authority, false) {
-		return BadHost
+		return exchange.BadHost
 	}
 	m.Host = view(f.authority)
 	return 0
 }
 
 // decide says how the body is framed and whether the connection goes on.
-func (f *framing) decide(m *message, lim limits) Reason {
+func (f *framing) decide(m *message, lim limits) exchange.Reason {
 	switch {
 	case f.codings > 0 && f.lengths > 0:
-		return LengthAndCoding // D4.11, RFC 9112 §6.3
+		return exchange.LengthAndCoding // D4.11, RFC 9112 §6.3
 	case f.codings > 1, f.codings > 0 && m.Minor == 0:
-		return BadCoding // RFC 9112 §6.1: HTTP/1.0 has none
+		return exchange.BadCoding // RFC 9112 §6.1: HTTP/1.0 has none
 	case f.coded:
-		return UnknownCoding
+		return exchange.UnknownCoding
 	case f.length > lim.body:
-		return BodyTooLarge
+		return exchange.BodyTooLarge
 	case f.expects:
-		return UnknownExpectation
+		return exchange.UnknownExpectation
 	}
 	m.length = f.length
 	if f.chunked {

@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
 // scope names the metrics of this package.
@@ -46,7 +48,7 @@ func (p phase) String() string {
 // metrics are the numbers of a Server.
 type metrics struct {
 	refused, timeouts metric.Int64Counter
-	byReason          [reasons]metric.AddOption
+	byReason          [exchange.Reasons]metric.AddOption
 	byPhase           [phases]metric.MeasurementOption
 	gauge             metric.Registration
 }
@@ -63,7 +65,7 @@ func newMetrics(provider metric.MeterProvider, s *Server) (*metrics, error) {
 		metric.WithDescription("Open HTTP/1 connections, by what they are at."))
 	errs[2] = err
 	for r := range m.byReason {
-		m.byReason[r] = metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", Reason(r).String())))
+		m.byReason[r] = metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", exchange.Reason(r).String())))
 	}
 	for p := range m.byPhase {
 		m.byPhase[p] = metric.WithAttributeSet(attribute.NewSet(attribute.String("state", phase(p).String())))
@@ -87,7 +89,9 @@ func (s *Server) count() (n [phases]int64) {
 	return n
 }
 
-func (m *metrics) refuse(why Reason) { m.refused.Add(context.Background(), 1, m.byReason[why]) }
+func (m *metrics) refuse(why exchange.Reason) {
+	m.refused.Add(context.Background(), 1, m.byReason[why])
+}
 
 func (m *metrics) timeout(p phase) { m.timeouts.Add(context.Background(), 1, m.byPhase[p]) }
 

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
 // collect writes down all numbers that are not zero.
@@ -93,7 +95,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestEveryReasonHasAWord(t *testing.T) {
-	for r := Reason(1); r < reasons; r++ {
+	for r := exchange.Reason(1); r < exchange.Reasons; r++ {
 		if r.String() == "none" || r.Status() < 400 || (r.Sentence() == "Bad request.") != (r.Status() == 400) {
 			t.Errorf("reason %d: %s, %d", r, r, r.Status())
 		}

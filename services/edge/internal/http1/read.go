@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/header"
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
 const (
@@ -64,7 +65,7 @@ func (c *conn) release() {
 
 // next reads the head of the next request. It returns false at the end of the
 // connection.
-func (c *conn) next() (ok bool, why Reason) {
+func (c *conn) next() (ok bool, why exchange.Reason) {
 	c.base = 0
 	if c.r == c.w && !c.await() {
 		return false, 0
@@ -91,7 +92,7 @@ func (c *conn) next() (ok bool, why Reason) {
 		switch err := c.fill(by); {
 		case errors.Is(err, errSlow) && seen > 0:
 			c.server.metrics.timeout(inHead)
-			return c.unread(SlowHead)
+			return c.unread(exchange.SlowHead)
 		case err != nil:
 			return false, 0
 		}
@@ -99,13 +100,13 @@ func (c *conn) next() (ok bool, why Reason) {
 }
 
 // unread refuses a head that was not parsed: nothing is known of the request.
-func (c *conn) unread(why Reason) (ok bool, refused Reason) {
+func (c *conn) unread(why exchange.Reason) (ok bool, refused exchange.Reason) {
 	c.message = message{}
 	return false, why
 }
 
 // parse reads the head that ends at end.
-func (c *conn) parse(end int) Reason {
+func (c *conn) parse(end int) exchange.Reason {
 	c.Header = c.work.fields
 	lim := c.server.limits
 	lim.scheme = c.scheme()

@@ -5,39 +5,41 @@ package http1
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
 // resolve makes the origin form of a target (RFC 9112 §3.2). An absolute one loses its
 // authority to Host, which it replaces (RFC 9112 §3.2.2).
-func resolve(target []byte, m *message) Reason {
+func resolve(target []byte, m *message) exchange.Reason {
 	switch {
 	case m.Method == "CONNECT":
 		// authority-form. The handler refuses it (D4.1), and what follows is nobody's.
 		if !isAuthority(target, true) {
-			return BadTarget
+			return exchange.BadTarget
 		}
 		m.Target = view(target)
 	case target[0] == '/':
 		m.Target = view(target)
 	case len(target) == 1 && target[0] == '*':
 		if m.Method != "OPTIONS" {
-			return BadTarget // RFC 9112 §3.2.4
+			return exchange.BadTarget // RFC 9112 §3.2.4
 		}
 		m.Target = "*"
 	default:
 		return absolute(target, m)
 	}
 	if m.Host == "" && m.Minor > 0 {
-		return BadHost
+		return exchange.BadHost
 	}
 	return 0
 }
 
 // absolute reads an absolute form with the schemes that an edge serves.
-func absolute(target []byte, m *message) Reason {
+func absolute(target []byte, m *message) exchange.Reason {
 	i := bytes.Index(target, []byte("://"))
 	if i < 0 || !is(target[:i], "http") && !is(target[:i], "https") {
-		return BadTarget
+		return exchange.BadTarget
 	}
 	rest := target[i+len("://"):]
 	authority, path := rest, []byte(nil)
@@ -46,7 +48,7 @@ func absolute(target []byte, m *message) Reason {
 	}
 	// An authority with a user is for phishing (RFC 9110 §4.2.4); isAuthority knows none.
 	if !isAuthority(authority, false) {
-		return BadTarget
+		return exchange.BadTarget
 	}
 	m.Host = view(authority)
 	switch {

@@ -11,13 +11,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/exchange"
 )
 
-// Statuses and words of the checks on what the viewer sent.
-const (
-	statusURITooLong     = 414
-	statusHeaderTooLarge = 494
-
-	badRequest = "Bad request."
-)
+const badRequest = "Bad request."
 
 // limits are those of D4.5 in bytes.
 type limits struct{ header, url int }
@@ -32,11 +26,11 @@ func (p *Pipeline) receive(_ context.Context, x *visit) bool {
 	x.path, x.query, _ = strings.Cut(r.Target, "?")
 	switch {
 	case len(r.Scheme)+len("://")+len(r.Host)+len(r.Target) > p.limits.url:
-		x.refuse(statusURITooLong, "The URL of this request is too long.")
+		x.refuseAs(exchange.URLTooLong)
 		x.reply.closing = true
 		return true
 	case headSize(r) > p.limits.header:
-		x.refuse(statusHeaderTooLarge, "The header of this request is too large.")
+		x.refuseAs(exchange.HeadTooLarge)
 		x.reply.closing = true
 		return true
 	// The target of a method that is not known may be of another form; admit refuses it

@@ -19,8 +19,8 @@ func (p *Pipeline) Refuse(ctx context.Context, r *exchange.Refusal, to exchange.
 	x := newVisit(&r.Request, to, p.Now())
 	defer x.free()
 	x.path, _, _ = strings.Cut(r.Request.Target, "?")
-	x.err = fmt.Errorf("refused: %s", r.Reason)
-	x.refuse(r.Status, r.Sentence)
+	x.err = fmt.Errorf("refused: %s", r.Why)
+	x.refuseAs(r.Why)
 	x.reply.closing = true
 	p.deliver(ctx, x, to)
 	p.event(ctx, x, p.Now())

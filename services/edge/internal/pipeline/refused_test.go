@@ -24,23 +24,22 @@ func TestRefuse(t *testing.T) {
 		page     bool
 		wantPath string
 	}{
-		{"nothing is known", exchange.Refusal{Status: 408, Reason: "slow_head", Request: exchange.Request{Viewer: viewer, Major: 1, Minor: 1}}, true, ""},
-		{"all is known", exchange.Refusal{Status: 413, Reason: "body_too_large", Request: exchange.Request{
+		{"nothing is known", exchange.Refusal{Why: exchange.SlowHead, Request: exchange.Request{Viewer: viewer, Major: 1, Minor: 1}}, true, ""},
+		{"all is known", exchange.Refusal{Why: exchange.BodyTooLarge, Request: exchange.Request{
 			Viewer: viewer, Method: "PUT", Host: "x.test", Target: "/a?b", Major: 2,
 		}}, true, "/a"},
-		{"HEAD has no page", exchange.Refusal{Status: 505, Reason: "version", Request: exchange.Request{Viewer: viewer, Method: "HEAD", Target: "/a"}}, false, "/a"},
+		{"HEAD has no page", exchange.Refusal{Why: exchange.UnknownVersion, Request: exchange.Request{Viewer: viewer, Method: "HEAD", Target: "/a"}}, false, "/a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spans := tracetest.NewInMemoryExporter()
 			e := newEdge(t, options{site: siteOf(80), tracer: trace.NewTracerProvider(trace.WithSyncer(spans))})
-			tt.refusal.Sentence = "That was no request."
 			var g got
 			e.Refuse(t.Context(), &tt.refusal, &g)
 			id := g.header.Get(e.Brand.RequestID)
-			if g.sends != 1 || g.status != tt.refusal.Status || !g.closed || g.xcache() != "Error" || len(id) != requestIDLength {
+			if g.sends != 1 || g.status != tt.refusal.Why.Status() || !g.closed || g.xcache() != "Error" || len(id) != requestIDLength {
 				t.Errorf("%+v", g)
 			}
-			if page := strings.Contains(g.body, "That was no request.") && strings.Contains(g.body, "Request ID: "+id); page != tt.page {
+			if page := strings.Contains(g.body, tt.refusal.Why.Sentence()) && strings.Contains(g.body, "Request ID: "+id); page != tt.page {
 				t.Errorf("D22.12: %q", g.body)
 			}
 			var line map[string]any
@@ -49,8 +48,8 @@ func TestRefuse(t *testing.T) {
 			}
 			r := tt.refusal.Request
 			for k, want := range map[string]any{
-				"status": float64(tt.refusal.Status), "method": r.Method, "host": r.Host, "path": tt.wantPath, "outcome": "none",
-				"result": "Error", "error": "refused: " + tt.refusal.Reason, "request_id": id,
+				"status": float64(tt.refusal.Why.Status()), "method": r.Method, "host": r.Host, "path": tt.wantPath, "outcome": "none",
+				"result": "Error", "error": "refused: " + tt.refusal.Why.String(), "request_id": id,
 			} {
 				if line[k] != want {
 					t.Errorf("%s is %v, want %v", k, line[k], want)

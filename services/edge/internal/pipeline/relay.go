@@ -119,7 +119,7 @@ func (p *Pipeline) unrelayed(ctx context.Context, x *visit, err error) bool {
 	}
 	x.asked = &served{attempts: e.Attempts, failure: e.Kind.String()}
 	if errors.Is(err, exchange.ErrBodyTooLarge) {
-		x.refuse(413, "The body of this request is too large.") // D4.8
+		x.refuseAs(exchange.BodyTooLarge) // D4.8
 		x.reply.closing = true
 		return true
 	}

@@ -259,6 +259,9 @@ func (x *visit) refuse(status int, reason string) bool {
 	return true
 }
 
+// refuseAs is refuse with what an adapter says of the same.
+func (x *visit) refuseAs(why exchange.Reason) { x.refuse(why.Status(), why.Sentence()) }
+
 // stored makes a stored object the answer, and ends the path.
 func (p *Pipeline) stored(ctx context.Context, x *visit, o *store.Object, now time.Time, result Result) bool {
 	x.reply = reply{

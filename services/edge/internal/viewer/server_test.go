@@ -195,8 +195,8 @@ func TestRequests(t *testing.T) {
 type refuser struct{}
 
 func (refuser) Refuse(ctx context.Context, r *exchange.Refusal, to exchange.Sender) {
-	known := fmt.Sprint(r.Reason, " ", r.Request.Viewer.Addr(), " ", r.Request.Host, " ", r.Request.Target)
-	_, _ = to.Send(ctx, &exchange.Answer{Status: r.Status, Header: fields("X-Cache", "Error"), Body: exchange.Bytes([]byte(known)), Close: true})
+	known := fmt.Sprint(r.Why, " ", r.Request.Viewer.Addr(), " ", r.Request.Host, " ", r.Request.Target)
+	_, _ = to.Send(ctx, &exchange.Answer{Status: r.Why.Status(), Header: fields("X-Cache", "Error"), Body: exchange.Bytes([]byte(known)), Close: true})
 }
 
 func TestRefusals(t *testing.T) {
