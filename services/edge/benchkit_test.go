@@ -15,13 +15,10 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/etcd/embedded"
-	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
-	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
-	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
+	"github.com/seafront-cdn/seafront/services/edge/internal/recordtest"
 )
 
 // growth is what changes add to etcd while its history is kept.
@@ -60,48 +57,16 @@ func load(t *testing.T, store string, n int) {
 	c := dial(t, store)
 	defer c.Close()
 	const batch = 500
-	ops := []clientv3.Op{clientv3.OpPut(keys.Resource(keys.Distributions, "BENCH"), distribution(t, "BENCH", ""))}
+	ops := []clientv3.Op{clientv3.OpPut(keys.Resource(keys.Distributions, "BENCH"), string(recordtest.Distribution(t, "BENCH", "")))}
 	for i := range n {
 		id := fmt.Sprintf("E%013d", i)
-		ops = append(ops, clientv3.OpPut(keys.Resource(keys.Distributions, id), distribution(t, id, "")))
+		ops = append(ops, clientv3.OpPut(keys.Resource(keys.Distributions, id), string(recordtest.Distribution(t, id, ""))))
 	}
 	for some := range slices.Chunk(ops, batch) {
 		if _, err := c.Txn(t.Context()).Then(some...).Commit(); err != nil {
 			t.Fatal(err)
 		}
 	}
-}
-
-// distribution is a record of ordinary size.
-func distribution(t *testing.T, id, root string) string {
-	t.Helper()
-	behavior := func(pattern string) *configv1.CacheBehavior {
-		return &configv1.CacheBehavior{
-			PathPattern: pattern, TargetOriginId: "web", ViewerProtocolPolicy: configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL,
-			Caching: &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/658327ea-f89d-4fab-a63d-7e88639e58f6"},
-		}
-	}
-	b, err := proto.Marshal(&configv1.Distribution{
-		Name: keys.Distributions.Name(id), DomainName: "d" + strings.ToLower(id) + ".seafront.localhost",
-		Config: &configv1.DistributionConfig{
-			Enabled: true, DefaultRootObject: root, Aliases: []string{"www." + strings.ToLower(id) + ".test"},
-			Origins: []*configv1.Origin{{Id: "web", Source: &configv1.Origin_Endpoint{Endpoint: &originv1.OriginEndpoint{
-				Kind: &originv1.OriginEndpoint_Http{Http: &originv1.HttpEndpoint{
-					Host: "origin.test", ProtocolPolicy: originv1.OriginProtocolPolicy_ORIGIN_PROTOCOL_POLICY_HTTP_ONLY,
-				}},
-			}}}},
-			DefaultCacheBehavior: behavior(""),
-			CacheBehaviors:       []*configv1.CacheBehavior{behavior("/images/*"), behavior("*.css"), behavior("/api/*")},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := keys.Encode(&storev1.Record{WriteId: 1, Generation: 1, Resource: b})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(value)
 }
 
 // startStore runs etcd in a process of its own and returns its address.

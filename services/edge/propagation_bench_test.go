@@ -25,6 +25,7 @@ import (
 	"github.com/seafront-cdn/seafront/services/edge/internal/follow"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
+	"github.com/seafront-cdn/seafront/services/edge/internal/recordtest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 )
 
@@ -142,7 +143,7 @@ func measure(t *testing.T, store string, n, loaded, changes int) result {
 		if i%collectEvery == 0 {
 			runtime.GC()
 		}
-		value := distribution(t, "BENCH", fmt.Sprintf("page-%d.html", i))
+		value := string(recordtest.Distribution(t, "BENCH", fmt.Sprintf("page-%d.html", i)))
 		for _, turn := range []struct {
 			key   string
 			lines []*line

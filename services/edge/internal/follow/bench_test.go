@@ -11,15 +11,12 @@ import (
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seafront-cdn/seafront/pkg/cdn/keys"
 	"github.com/seafront-cdn/seafront/pkg/mirror"
-	configv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/config/v1"
-	originv1 "github.com/seafront-cdn/seafront/proto/gen/seafront/origin/v1"
-	storev1 "github.com/seafront-cdn/seafront/proto/gen/seafront/store/v1"
 	"github.com/seafront-cdn/seafront/services/edge/internal/invalidation"
 	"github.com/seafront-cdn/seafront/services/edge/internal/lastgood"
+	"github.com/seafront-cdn/seafront/services/edge/internal/recordtest"
 	"github.com/seafront-cdn/seafront/services/edge/internal/report"
 )
 
@@ -72,32 +69,7 @@ func BenchmarkApplyCold(b *testing.B) {
 
 // changed is the event of a change of a distribution.
 func changed(b *testing.B, id string, revision int64) mirror.Batch {
-	behavior := func(pattern string) *configv1.CacheBehavior {
-		return &configv1.CacheBehavior{
-			PathPattern: pattern, TargetOriginId: "web", ViewerProtocolPolicy: configv1.ViewerProtocolPolicy_VIEWER_PROTOCOL_POLICY_ALLOW_ALL,
-			Caching: &configv1.CacheBehavior_CachePolicy{CachePolicy: "cachePolicies/658327ea-f89d-4fab-a63d-7e88639e58f6"},
-		}
-	}
-	resource, err := proto.Marshal(&configv1.Distribution{
-		Name: keys.Distributions.Name(id), DomainName: "d" + id + ".seafront.test",
-		Config: &configv1.DistributionConfig{
-			Enabled: true, DefaultRootObject: fmt.Sprintf("page-%d.html", revision), Aliases: []string{"www." + id + ".test"},
-			Origins: []*configv1.Origin{{Id: "web", Source: &configv1.Origin_Endpoint{Endpoint: &originv1.OriginEndpoint{
-				Kind: &originv1.OriginEndpoint_Http{Http: &originv1.HttpEndpoint{
-					Host: "origin.test", ProtocolPolicy: originv1.OriginProtocolPolicy_ORIGIN_PROTOCOL_POLICY_HTTP_ONLY,
-				}},
-			}}}},
-			DefaultCacheBehavior: behavior(""),
-			CacheBehaviors:       []*configv1.CacheBehavior{behavior("/images/*"), behavior("*.css"), behavior("/api/*")},
-		},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	value, err := keys.Encode(&storev1.Record{WriteId: 1, Generation: 1, Resource: resource})
-	if err != nil {
-		b.Fatal(err)
-	}
+	value := recordtest.Distribution(b, id, fmt.Sprintf("page-%d.html", revision))
 	return mirror.Batch{Live: true, Revision: revision, Events: []mirror.Event{
 		{Key: keys.Resource(keys.Distributions, id), Value: value, ModRevision: revision},
 	}}
